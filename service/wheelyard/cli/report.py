@@ -60,7 +60,8 @@ def _story(build: BuildView) -> Iterator[RenderableType]:
         yield Text(f"  {plain_line(chapter.title)}")
         yield from (Text(f"    {plain_line(step.found)}: {plain_line(step.done)}") for step in chapter.steps)
     if healing.recipe:
-        yield Text.assemble("  Keep this as its recipe: ", (f"wheelyard recipe adopt {build.project}", "bold"))
+        which = "" if build.wheel is not None else f" --build {build.id[:8]}"  # without it, one that succeeded
+        yield Text.assemble("  Keep this as its recipe: ", (f"wheelyard recipe adopt {build.project}{which}", "bold"))
 
 
 def _awaited(awaited: AwaitedBuildView) -> RenderableType:

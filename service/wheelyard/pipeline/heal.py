@@ -233,7 +233,7 @@ def _inferred_for(order: BuildOrder) -> InferredFor:
 
 
 def _is_unused(one: Inference, job: Job) -> bool:
-    """Return whether a predicted package was not used: none of its headers was read, and no library is grafted.
+    """Return whether a predicted package was not used: the compilers read none of its headers.
 
     It is known only where the compilers told which headers they read, so what is doubtful stays.
     """

@@ -39,7 +39,7 @@ class Basket:
         return self.job.claim.order.recipe
 
     def add(self, key: str, value: str, reason: str, *, line: str = "", size_bytes: int = 0) -> bool:
-        """Add a value unless the recipe has it, or this round has; return whether it is new."""
+        """Add a value, once; return whether the recipe did not have it before this round."""
         one = Inference(key=key, value=value, source=self.source, reason=reason, line=line, size_bytes=size_bytes)
         if has_value(self.recipe, one):
             return False

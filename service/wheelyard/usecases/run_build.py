@@ -18,7 +18,7 @@ from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing
-from wheelyard.domain.healing.log_findings import explain, host_findings, read_findings
+from wheelyard.domain.healing.log_findings import explain, host_findings, lost_findings, read_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
@@ -358,11 +358,12 @@ class _Attempt:
             )
         else:
             return ()
+        lost = lost_findings(error.missing) if isinstance(error, ExtensionMissingError) else ()
         try:
-            return await look
+            return (*await look, *lost)
         except (ValueError, WheelyardError) as refusal:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
-            return ()
+            return lost
 
     async def _name_newer_suites(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """Let findings of libraries that are too old say which suites have newer ones, if that is known soon."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from wheelyard.domain.builds import network
-from wheelyard.domain.healing import log_findings, log_signs, project_signs, signs, tracebacks
+from wheelyard.domain.healing import build_system_signs, log_findings, log_signs, project_signs, signs, tracebacks
 from wheelyard.domain.healing.log_findings import MAX_CHARACTERS, read_findings
 from wheelyard.web import viewport
 
@@ -58,7 +58,7 @@ def _patterns_of(module: ModuleType) -> list["re.Pattern[str]"]:
 
 @pytest.mark.parametrize(
     "module",
-    [log_findings, log_signs, network, project_signs, signs, tracebacks, viewport],
+    [build_system_signs, log_findings, log_signs, network, project_signs, signs, tracebacks, viewport],
     ids=lambda module: module.__name__,
 )
 def test_every_pattern_over_a_log_takes_few_steps_at_each_place(module: ModuleType) -> None:

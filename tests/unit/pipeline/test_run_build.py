@@ -21,6 +21,7 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
     BuildFailedError,
     EngineUnavailableError,
+    ExtensionMissingError,
     ImageBuildFailedError,
     IndexUnavailableError,
     InvalidSdistError,
@@ -472,6 +473,16 @@ async def test_index_that_is_away_while_healing_leaves_the_failure(harness: RunH
     assert build.failure is not None
     assert build.failure.code == "build-failed"
     assert "what would mend it is not known" in await harness.log()
+
+
+async def test_lost_extension_is_a_finding_after_what_the_log_says(harness: RunHarness) -> None:
+    log = b"a.c:2:10: fatal error: yaml.h: No such file or directory\n"
+    build = await harness.run(failing(ExtensionMissingError(wheel="demo 1.0", missing=["demo._c"]), log))
+    assert build.failure is not None
+    assert [(one.kind.value, one.name) for one in build.failure.findings] == [
+        ("header-missing", "yaml.h"),
+        ("extension-lost", "demo._c"),
+    ]
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:

@@ -111,6 +111,20 @@ def explain(findings: Sequence[Finding], calls: Sequence[NetworkCall] = ()) -> t
     return first.cause, f"{first.remedy} {beside}".strip()
 
 
+def lost_findings(missing: Sequence[str]) -> tuple[Finding, ...]:
+    """Return the extension modules that a wheel lacks."""
+    found = (
+        finding_of(
+            FindingKind.EXTENSION_LOST,
+            name,
+            cause=f"the wheel lacks the extension module {name}",
+            remedy="Its library is usually what is missing; name it in the recipe's expect.absent if it may be.",
+        )
+        for name in missing[:MAX_FINDINGS]
+    )
+    return tuple(one for one in found if one is not None)
+
+
 def host_findings(problems: Sequence[str]) -> tuple[Finding, ...]:
     """Return what a wheel lacks in the bare runtime image, by the problems of its proof."""
     found: dict[tuple[FindingKind, str], Finding] = {}

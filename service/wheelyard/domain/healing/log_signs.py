@@ -1,4 +1,4 @@
-"""The messages by which compilers, build systems and backends say what they lack: data, the most specific first.
+"""The messages by which compilers, linkers and backends say what they lack: data, the most specific first.
 
 They report in prose only, so it is prose that is searched. There are no rules for single projects: those belong into
 recipes.
@@ -6,46 +6,46 @@ recipes.
 
 from typing import Final
 
+from wheelyard.domain.healing.build_system_signs import CMAKE, PKG_CONFIG
 from wheelyard.domain.healing.findings import FindingKind
-from wheelyard.domain.healing.signs import DEV_PACKAGE_OF, MODULE_CAUSE, MODULE_REMEDY, NEWER_SUITE, sign
+from wheelyard.domain.healing.signs import (
+    DEV_PACKAGE_OF,
+    HEADER_CAUSE,
+    HEADER_REMEDY,
+    LIBRARY_CAUSE,
+    NEWER_SUITE,
+    PROGRAM_CAUSE,
+    PROGRAM_REMEDY,
+    sign,
+)
 from wheelyard.domain.recipes.system_packages import debian_package, package_of_header, package_of_program
 
-_HEADER_REMEDY: Final = "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0})."
-_HEADER_CAUSE: Final = "the C header {0} is missing"
-_LIBRARY_CAUSE: Final = "the library {0} is missing"
 _LIBRARY_REMEDY: Final = "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list."
-_PC_CAUSE: Final = "pkg-config does not know {0}"
-_PC_REMEDY: Final = "Put the Debian -dev package that holds {0}.pc into the recipe's apt list."
-_PROGRAM_CAUSE: Final = "the program {0} is missing"
-_PROGRAM_REMEDY: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
-_CMAKE_CAUSE: Final = "CMake does not find {0}"
 _OLD_CAUSE: Final = "it wants {0} {1}, and the builder has {2}"
-_BOUNDED_PC: Final = r"([\w.+-]{1,100}+)(?: ?(>=|<=|=|>|<) ?([\w.+~-]{1,40}+))?+"
-"""A name of pkg-config, and maybe a bound of its version."""
 
 HEADERS: Final = (
     # gcc
     sign(
         FindingKind.HEADER,
         r"fatal error: ([\w./+-]{1,200}+): No such file or directory",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
+        HEADER_CAUSE,
+        HEADER_REMEDY,
         package=package_of_header,
     ),
     # clang, and bindgen of Rust
     sign(
         FindingKind.HEADER,
         r"(?:fatal )?+error: '([\w./+-]{1,200}+)' file not found",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
+        HEADER_CAUSE,
+        HEADER_REMEDY,
         package=package_of_header,
     ),
     # Meson
     sign(
         FindingKind.HEADER,
         r"ERROR: (?:C|C\+\+|ObjC|Fortran) header ['\"]([\w./+-]{1,200}+)['\"] not found",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
+        HEADER_CAUSE,
+        HEADER_REMEDY,
         package=package_of_header,
     ),
     # gfortran: a library's modules are files like headers.
@@ -53,7 +53,7 @@ HEADERS: Final = (
         FindingKind.HEADER,
         r"Fatal Error: Cannot (?>open|read) module file ['\u2018](?>([\w.+-]{1,100}?\.mod)\b)",
         "the Fortran module {0} is missing",
-        _HEADER_REMEDY,
+        HEADER_REMEDY,
     ),
     # swig
     sign(
@@ -66,8 +66,8 @@ HEADERS: Final = (
     sign(
         FindingKind.HEADER,
         r"^configure: error: (?>[^\n]{0,60}?(?<![\w./+-])([\w/+-]{1,60}+\.h))\b",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
+        HEADER_CAUSE,
+        HEADER_REMEDY,
         package=package_of_header,
     ),
 )
@@ -167,7 +167,7 @@ LIBRARIES: Final = (
         FindingKind.LIBRARY,
         r"/?\bld(?:\.\w{1,20}+)?+: (?:error: )?+(?:cannot find|unable to find library|library not found for|"
         r"library not found:) (?:-l)?+(?!python\d)([\w.+-]{1,100}+)",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         _LIBRARY_REMEDY,
         package=debian_package,
     ),
@@ -176,7 +176,7 @@ LIBRARIES: Final = (
         FindingKind.LIBRARY,
         r"ERROR: (?:C|C\+\+|ObjC|Fortran|Rust) (?:shared or static|shared|static) library ['\"]([\w.+-]{1,100}+)['\"] "
         r"not found",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         _LIBRARY_REMEDY,
         package=debian_package,
     ),
@@ -184,14 +184,14 @@ LIBRARIES: Final = (
     sign(
         FindingKind.LIBRARY,
         r"error: could not find native static library `([\w.+-]{1,100}+)`",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         _LIBRARY_REMEDY,
         package=debian_package,
     ),
     sign(
         FindingKind.LIBRARY,
         r"(?i)unable to find (libclang)\b",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
     ),
@@ -208,7 +208,7 @@ LIBRARIES: Final = (
         FindingKind.LIBRARY,
         r"(?i)\b(?>have you installed|did you install|do you have)(?: the)?+ (?!all\b|any\b|your\b|it\b|python)"
         r"([\w.+-]{1,40}+)(?: installed| library)?+\?",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
     ),
@@ -225,7 +225,7 @@ LIBRARIES: Final = (
     sign(
         FindingKind.LIBRARY,
         r"\b[Nn]o (lib[\w.+-]{1,60}) (?:was |were )?(?:detected|found)\b",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
     ),
@@ -233,7 +233,7 @@ LIBRARIES: Final = (
     sign(
         FindingKind.LIBRARY,
         r"\blib(?>([\w+-]{1,60}?)\.so)[\d.]{0,20}+: cannot open shared object file",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         _LIBRARY_REMEDY,
         package=debian_package,
     ),
@@ -241,224 +241,9 @@ LIBRARIES: Final = (
     sign(
         FindingKind.LIBRARY,
         r"^configure: error: (?!Package requirements)(?>[^\n]{0,60}?\b(?!lib(?:tool|rar|s\b))(lib[\w+-]{1,60}+))",
-        _LIBRARY_CAUSE,
+        LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
-    ),
-)
-
-PKG_CONFIG: Final = (
-    # pkg-config and pkgconf. CMake prints the same behind "--   " for what may be optional; its own error says if not.
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"(?<!--   )\bPackage ['\"]?+([\w.+-]{1,100}+)(?:', required by '[^'\n]{1,100}+'|['\"])?+,?+"
-        r" (?:was not found|not found)\b",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"(?<!--   )\bNo package '([\w.+-]{1,100}+)' found",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    # Meson, and Meson from 1.10 on
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"\bDependency ['\"]([\w.+-]{1,100}+)['\"],? (?:was )?+(?:not found|is required but not found)",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    # Meson downloads a missing library from the source that a wrap file in subprojects/ names.
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"ERROR: Git program not found, cannot download ([\w.+-]{1,100})\.wrap\b",
-        "Meson does not find {0}, and would download its sources, which builds cannot",
-        "Put the Debian -dev package of {0} into the recipe's apt list, or its sources into subprojects/ by sources "
-        "(url, sha256, to).",
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"^ERROR: Subproject ([\w.+-]{1,100}+) is buildable: NO$",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"ERROR: Neither a subproject directory nor an? (?>([\w.+-]{1,100}?)\.wrap) file was found",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    # CMake's pkg_check_modules
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"The following required packages were not found:\s{1,8}+((?:- [\w.+<>=~ -]{1,120}+\n\s{0,8}+){1,20}+)",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-        bound="{1}{2}",
-        items=r"- " + _BOUNDED_PC,
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"^--   (?>No package|Package) '([\w.+-]{1,100}+)'[^\n]{0,200}+\n"
-        r"(?>(?:--[^\n]{0,200}+\n){0,2}?CMake Error at [^\n]{1,120}?FindPkgConfig)",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    # The crates pkg-config and system-deps of Rust
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"The system library `([\w.+-]{1,100}+)` required by crate `[\w.+-]{1,100}+` was not found",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"pkg-config[\"']?+ (?:[\"']?+--[\w-]{1,60}+[\"']?+ ){1,9}+[\"']?+([\w.+-]{1,100}+)[\"']?+"
-        r"(?: [\"']?+[\w.+-]{1,100}+ ([<>=]{1,2}+) ([\w.+~-]{1,40}+)[\"']?+)?+"
-        r"(?>[^\n]{0,80}?(?:returned non-zero exit status|did not exit successfully|exited with))",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-        bound="{1}{2}",
-    ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"pkg-config[`\"']?+ exited with [^\n]{0,80}+\n(?>(?:[^\n]{0,300}+\n){0,1}?[^\n]{0,200}?--libs )(?:--cflags )?+"
-        r"'?+([\w.+-]{1,100}+)'?+(?:(?: '?+[\w.+-]{1,100}+)?+ ([<>=]{1,2}+) ([\w.+~-]{1,40}+))?+",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-        bound="{1}{2}",
-    ),
-    # The Python modules pkgconfig and pykg-config
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"(?:PackageNotFoundError|pkgconfig\.\w{1,40}+): ([\w.+-]{1,100}+) not found",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
-)
-
-CMAKE: Final = (
-    # FindPython's components
-    sign(
-        FindingKind.PYTHON_MODULE,
-        r"(?<!-- )Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^)]{0,200}?NumPy)",
-        MODULE_CAUSE.format("numpy"),
-        MODULE_REMEDY.format("numpy"),
-        name="numpy",
-    ),
-    sign(
-        FindingKind.PROJECT_REFUSES,
-        r"(?<!-- )Could NOT find Python(?>Libs|\d?+) (?>[^\n]{0,60}?\(missing:)"
-        r"(?>[^)]{0,120}?(?:Development\.Embed|Python\d?_LIBRARIES|PYTHON_LIBRAR))",
-        "it links libpython, and the builders' Pythons have no shared library",
-        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
-        "config-settings make the project leave it out.",
-        name="libpython",
-    ),
-    # Toolchains first: FindJava and FindJNI are no packages of a suite.
-    sign(
-        FindingKind.TOOLCHAIN,
-        r"(?<!-- )Could NOT find (?:Java|JNI)\b",
-        "it needs Java",
-        name="java",
-    ),
-    sign(FindingKind.TOOLCHAIN, r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", name="java"),
-    # find_library, find_path and find_program with REQUIRED
-    sign(
-        FindingKind.LIBRARY,
-        r"Could not find (?>\w{0,80}?LIB(?:RARY|RARIES|S)?+(?:_PATH|_RELEASE|_DEBUG)?+(?= using)) using the following"
-        r" (?>files|names):?+\s{1,8}+(?:lib)?+([\w+-]{1,100}+)",
-        _LIBRARY_CAUSE,
-        DEV_PACKAGE_OF,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.HEADER,
-        r"Could not find (?>\w{0,80}?INCLUDE\w{0,20}+) using the following (?>files|names)"
-        r":?+\s{1,8}+([\w./+-]{1,200}+)",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
-        package=package_of_header,
-    ),
-    sign(
-        FindingKind.PROGRAM,
-        r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
-        "CMake does not find {0}",
-        _PROGRAM_REMEDY,
-        package=package_of_program,
-    ),
-    # FindPackageHandleStandardArgs
-    sign(
-        FindingKind.CMAKE_PACKAGE,
-        r"CMake Error[^\n]{0,300}+\n\s{0,20}+Could NOT find ([\w.+-]{1,100}+)(?!:? Found unsuitable)"
-        r"(?:(?>[^\"]{0,160}?\(Required)\s{1,8}+is\s{1,8}+at\s{1,8}+least\s{1,8}+version\s{1,8}+\"([\w.+~-]{1,40}+)"
-        r"\")?+",
-        _CMAKE_CAUSE,
-        DEV_PACKAGE_OF,
-        package=debian_package,
-        bound=">={1}",
-    ),
-    # find_package in config mode
-    sign(
-        FindingKind.CMAKE_PACKAGE,
-        r"Could not find a package configuration file provided by\s{1,8}+\"([\w.+-]{1,100}+)\""
-        r"(?:\s{1,8}+\(requested\s{1,8}+version\s{1,8}+([\w.+~-]{1,40}+)\))?+",
-        _CMAKE_CAUSE,
-        DEV_PACKAGE_OF,
-        package=debian_package,
-        bound=">={1}",
-    ),
-    sign(
-        FindingKind.CMAKE_PACKAGE,
-        r"By not providing \"Find([\w.+-]{1,100}?)\.cmake\" in CMAKE_MODULE_PATH",
-        _CMAKE_CAUSE,
-        DEV_PACKAGE_OF,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.CMAKE_PACKAGE,
-        r"include could not find (?:load|requested) file:\s{1,8}+(?:Find)?([\w.+-]{1,100}+)(?:\.cmake)?+",
-        _CMAKE_CAUSE,
-        DEV_PACKAGE_OF,
-        package=debian_package,
-    ),
-    # Variables that find_library or find_path could not set
-    sign(
-        FindingKind.LIBRARY,
-        r"they are set to NOTFOUND\.\n(?:Please [^\n]{1,200}+\n)?+\s{0,8}+"
-        r"(?>([\w+-]{1,60}?)_(?:LIBRARY|LIBRARIES|LIB|INCLUDE_DIRS?+|INCLUDE_PATH)\b)",
-        "CMake does not find {0}",
-        DEV_PACKAGE_OF,
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.PROGRAM,
-        r"No CMAKE_(C|CXX)_COMPILER could be found",
-        "CMake does not find a compiler for {0}",
-        _PROGRAM_REMEDY,
-        name="g++",
-    ),
-    sign(FindingKind.TOOLCHAIN, r"No CMAKE_Fortran_COMPILER could be found", "it needs Fortran", name="fortran"),
-    sign(FindingKind.PROGRAM, r"No CMAKE_CUDA_COMPILER could be found", _PROGRAM_CAUSE, name="nvcc"),
-    sign(
-        FindingKind.PROGRAM,
-        r"CMake was unable to find a build program corresponding to \"(Ninja|Unix Makefiles)",
-        "the build program {0} is missing",
-        _PROGRAM_REMEDY,
-        name="ninja",
     ),
 )
 
@@ -505,7 +290,7 @@ TOOLCHAINS: Final = (
         FindingKind.PROGRAM,
         r"Unknown compiler\(s\): \[\[?'([\w.+-]{1,60}+)'",
         "Meson does not find the compiler {0}",
-        _PROGRAM_REMEDY,
+        PROGRAM_REMEDY,
     ),
     # numpy.distutils and others
     sign(
@@ -537,15 +322,15 @@ PROGRAMS: Final = (
         r"(?<!checking for )\b((?:pg|mysql|mariadb|xml2|xslt|curl|krb5|geos|gdal|freetype|llvm|net-snmp|apr|nc|gsl|"
         r"mapnik|cups|pcre)[_-]"
         r"config)\b.{0,40}not found",
-        _PROGRAM_CAUSE,
+        PROGRAM_CAUSE,
         "Put the Debian -dev package that holds {0} into the recipe's apt list.",
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"\[Errno 2\] No such file or directory: '(?:/[\w./+-]{0,200}/)?([\w.+-]{1,60}[-_]config)'",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # Python's subprocess module
@@ -554,75 +339,75 @@ PROGRAMS: Final = (
         r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
         r"(?:FileNotFoundError|OSError): \[Errno 2\] No such file or directory: "
         r"[b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # setuptools and distutils
     sign(
         FindingKind.PROGRAM,
         r"error: [Cc]ommand '([\w./+-]{1,100}+)' failed: No such file or directory",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"(?:unable to execute|Unable to execute|could not execute) '?([\w./+-]{1,100}+)'?: No such file or directory",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # A program that a setup.py runs: setuptools prints the error only. In capitals it is rather a file, such as README.
     sign(
         FindingKind.PROGRAM,
         r"^(?:error: )?+(?:\[Errno 2\] )?+No such file or directory: '(?![A-Z]{2})([\w+-]{1,60}+)'",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # dash, bash, env and make
     sign(
         FindingKind.PROGRAM,
         r"\bsh: (?:line )?+(?:\d{1,6}+: )?+([\w./+-]{1,100}+): (?:command )?+not found",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"\.sh: (?:line )?+\d{1,6}+: ([\w.+-]{1,100}+): (?:command )?+not found",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"\b(?:make|gmake|env)(?:\[\d{1,3}+\])?+: [\u2018'`]?([\w.+-]{1,100}+)['\u2019]?: No such file or directory",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"(?:gcc|g\+\+|cc|c\+\+|clang): fatal error: cannot execute [\u2018'`](?:cc1plus|cc1obj|f951|as)['\u2019]",
         "the compiler of the builder is not complete",
-        _PROGRAM_REMEDY,
+        PROGRAM_REMEDY,
         name="g++",
     ),
     # Meson
     sign(
         FindingKind.PROGRAM,
         r"ERROR: Program ['\"]([\w./+-]{1,100}+)(?: [^'\"\n]{1,200}+)?['\"] not found",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"failed: Pkg-config (?>for machine [a-z]{4,6}+ machine not found|binary missing)",
         "the program pkg-config is missing",
-        _PROGRAM_REMEDY.format("pkg-config"),
+        PROGRAM_REMEDY.format("pkg-config"),
         name="pkg-config",
     ),
     sign(
@@ -636,8 +421,8 @@ PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
         r"\bexecutable ['\"]([\w.+-]{1,60}+)['\"] (?:was )?+not found",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # Prose: "Unable to find swig", "h5cc not found", "CMake must be installed"
@@ -649,8 +434,8 @@ PROGRAMS: Final = (
         r"h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|autoconf|automake|libtool|autoreconf|pkg-config|pkgconf|git|"
         r"node|npm|"
         r"yarn|go|perl|patchelf|gperf|re2c|ragel|thrift|llvm-config|(?>[\w-]{1,40}?[-_]config))(?![\w.-])",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
@@ -661,37 +446,37 @@ PROGRAMS: Final = (
         r"llvm-config))"
         r"['\"`]?+(?> (?:program|command|executable|compiler|binary))?+ (?:(?>was|is|must be|could) ){0,2}+"
         r"(?>not found|not be found|not installed|missing|installed to build)",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"\b([\w+-][\w.+-]{0,100}+) executable (?:was )?not found",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"exec: \"([\w.+-]{1,60}+)\": executable file not found in \$PATH",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     # Crates that run programs: cmake, prost-build, autotools
     sign(
         FindingKind.PROGRAM,
         r"is `([\w.+-]{1,60}+)` not installed\?",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
         r"Could not find `([\w.+-]{1,60}+)`",
-        _PROGRAM_CAUSE,
-        _PROGRAM_REMEDY,
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(

@@ -5,16 +5,9 @@ from typing import Final
 
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
-from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.healing.signs import TOOLCHAINS
 from wheelyard.domain.untrusted.requirements import find_requirement
 
-_TOOLCHAINS: Final = {
-    **dict.fromkeys(("cargo", "rustc", "rust"), ToolchainName.RUST),
-    **dict.fromkeys(("gfortran", "f77", "f90", "f95", "flang", "fortran"), ToolchainName.FORTRAN),
-    **dict.fromkeys(("java", "javac", "jni", "jni.h", "ant", "jar"), ToolchainName.JAVA),
-    **dict.fromkeys(("bazel", "bazelisk"), ToolchainName.BAZEL),
-}
-"""Names of programs, headers and CMake packages that a toolchain of the catalogue provides, in lower case."""
 _PROGRAMS_WITH_WHEELS: Final = frozenset({"cmake", "meson", "ninja", "cython"})
 """Build tools that are installed into the build's own environment: the index has newer ones than a suite."""
 _FETCHERS: Final = frozenset({"git", "hg", "svn", "curl", "wget"})
@@ -52,7 +45,7 @@ class Mend:
 def mend_of(finding: Finding) -> Mend | None:
     """Return what would mend a finding of the build stage; None if nothing of a recipe does."""
     name, kind = finding.name, finding.kind
-    if kind is FindingKind.TOOLCHAIN or name.lower() in _TOOLCHAINS:
+    if kind is FindingKind.TOOLCHAIN or name.lower() in TOOLCHAINS:
         return _toolchain(finding)
     if kind is FindingKind.BACKEND_DRIFT:
         return Mend(finding=finding, older=name)
@@ -98,10 +91,8 @@ def _wanted(*kinds: tuple[FileKind | str, ...]) -> tuple[WantedFile, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _toolchain(finding: Finding) -> Mend | None:
-    name = _TOOLCHAINS.get(finding.name.lower())
-    if name is None:
-        return None
+def _toolchain(finding: Finding) -> Mend:
+    name = TOOLCHAINS.get(finding.name.lower(), finding.name)
     floor = finding.bound if finding.bound.startswith(">=") else ""
     return Mend(finding=finding, toolchain=f"{name}{floor}")
 
@@ -109,6 +100,6 @@ def _toolchain(finding: Finding) -> Mend | None:
 def _requirement(finding: Finding, module: str) -> Mend | None:
     """Return the project that has a module: its own name, but for a few."""
     if module in _NOT_PROJECTS:
-        return Mend(finding=finding, older="setuptools") if module == "distutils" else None
+        return None
     text = _PROJECTS.get(module, module.replace("_", "-").lower())
     return Mend(finding=finding, requirement=text) if find_requirement(text) is not None else None

@@ -29,17 +29,22 @@ _NAMELESS: Final = frozenset(
 )
 """Kinds of findings that say enough without a name."""
 NEWER_SUITE: Final = "Ask for a builder of a newer suite, or build an older release."
+HEADER_REMEDY: Final = "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0})."
+HEADER_CAUSE: Final = "the C header {0} is missing"
+LIBRARY_CAUSE: Final = "the library {0} is missing"
+PROGRAM_CAUSE: Final = "the program {0} is missing"
+PROGRAM_REMEDY: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
 DEV_PACKAGE_OF: Final = "Put the Debian -dev package of {0} into the recipe's apt list."
 MODULE_CAUSE: Final = "the Python module {0} is missing from its build requirements"
 MODULE_REMEDY: Final = "Put the project that has {0} into the recipe's build-requires.add."
 _PACKAGES: Final = "Put into the recipe: apt = [{}]."
-_TOOLCHAINS: Final = {
+TOOLCHAINS: Final = {
     **dict.fromkeys(("cargo", "rustc", "rustup", "rust", "maturin-rust"), "rust"),
     **dict.fromkeys(("gfortran", "f77", "f90", "f95", "flang", "flang-new", "fortran", "ifort"), "fortran"),
-    **dict.fromkeys(("java", "javac", "jar", "jni", "jni.h", "ant", "mvn", "JAVA_HOME"), "java"),
+    **dict.fromkeys(("java", "javac", "jar", "jni", "jni.h", "ant", "mvn", "java_home"), "java"),
     **dict.fromkeys(("bazel", "bazelisk"), "bazel"),
 }
-"""The toolchain that provides a program, a header or a CMake package."""
+"""The toolchain that provides a program, a header or a CMake package, by its name in lower case."""
 _IN_WHEELS: Final = frozenset({"cython", "nanobind", "numpy", "pybind11", "torch"})
 """Headers, CMake packages and pkg-config modules that a wheel has: a build requirement, not a system package."""
 _MAY_BE_IN_WHEELS: Final = frozenset({FindingKind.HEADER, FindingKind.CMAKE_PACKAGE, FindingKind.PKG_CONFIG})
@@ -150,7 +155,7 @@ def finding_of(  # noqa: PLR0913  (the fields of a finding)
         cause=printable(cause),
         remedy=printable(remedy, 2 * MAX_LINE),
     )
-    toolchain = _TOOLCHAINS.get(name.lower(), "") if kind in _MAY_BE_TOOLCHAIN else ""
+    toolchain = TOOLCHAINS.get(name.lower(), "") if kind in _MAY_BE_TOOLCHAIN else ""
     if kind is FindingKind.TOOLCHAIN or toolchain:
         return _of_toolchain(finding, toolchain or name)
     module = name.partition("/")[0].lower()
