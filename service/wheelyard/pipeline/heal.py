@@ -17,7 +17,7 @@ from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, Inference, InferenceSource
 from wheelyard.domain.healing.host_libraries import judge_host_library
 from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, InferredFor, extend_recipe, has_value, write_recipe
-from wheelyard.domain.healing.mending import mend_of
+from wheelyard.domain.healing.mending import Mend, mend_of
 from wheelyard.domain.sdist.need import Need
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
@@ -29,7 +29,7 @@ from wheelyard.errors import (
     VerifyFailedError,
     WheelyardError,
 )
-from wheelyard.pipeline.inference import Basket, add_mend, find_package
+from wheelyard.pipeline.inference import Basket, add_mend, find_packages
 from wheelyard.pipeline.job import Job, Tools
 
 _RERUNS: Final = {
@@ -109,16 +109,25 @@ async def _predict(job: Job, tools: Tools) -> tuple[list[Inference], tuple[str, 
     """Return what the sdist requires, and sentences about what it could also have."""
     basket = _basket(job, tools, InferenceSource.PREDICTED)
     could_have: list[str] = []
-    for need in await _read_needs(job, tools):
+    for need in await _clearest_first(job, tools, await _read_needs(job, tools)):
         if need.is_required and need.toolchain:
             basket.add("toolchains", need.toolchain, f"{need.name} is needed", line=need.place)
         elif need.is_required:
             await basket.add_package(need.wanted, line=need.place)
         elif not need.toolchain and len(could_have) < _MOST_OPTIONAL:
-            found = await find_package(job, tools, need.wanted)
+            found = await find_packages(job, tools, need.wanted)
             if found is not None:
-                could_have.append(f"could also have {need.name}: {found[1].package}")
+                could_have.append(f"could also have {need.name}: {found[1][0].package}")
     return basket.added, tuple(dict.fromkeys(could_have))
+
+
+async def _clearest_first(job: Job, tools: Tools, needs: Sequence[Need]) -> list[Need]:
+    """Return the needs with those of the fewest packages first: they tell what is meant by the others."""
+    counts: dict[Need, int] = {}
+    for need in needs:
+        found = await find_packages(job, tools, need.wanted) if need.is_required and need.wanted else None
+        counts[need] = len(found[1]) if found else 0
+    return sorted(needs, key=counts.__getitem__)
 
 
 async def _read_needs(job: Job, tools: Tools) -> tuple[Need, ...]:
@@ -151,6 +160,8 @@ async def heal(  # noqa: PLR0913, PLR0917  (what failed, and all that it said)
         await _add_optional(basket, await _read_needs(job, tools))
     elif not basket.added and isinstance(error, BuildFailedError) and findings:
         await _add_optional(basket, _named_in(findings, log, await _read_needs(job, tools)))
+        if not basket.added and findings[0].kind in _PROSE and tools.heal.mode is HealMode.ON:
+            await add_mend(basket, Mend(finding=findings[0], older=""), error.requirements)
     for refused in basket.refused:
         await job.note(f"not added: {refused}")
     if not basket.added:
@@ -165,6 +176,21 @@ async def heal(  # noqa: PLR0913, PLR0917  (what failed, and all that it said)
         await job.note(f"{stage.value} failed, so it is tried again with {one.key} {one.value} ({one.reason})")
     again = frozenset[Stage]().union(*(_RERUNS[one.key] for one in basket.added))
     return _with(job, healing, basket.added), again | {stage}
+
+
+def was_guess(job: Job) -> bool:
+    """Return whether the newest round only took build requirements back to the day of the release, on no evidence.
+
+    If that does not help either, what failed before tells more than what older build requirements fail with.
+    """
+    rounds = job.healing.rounds if job.healing else ()
+    last = rounds[-1] if rounds else None
+    return (
+        last is not None
+        and bool(last.stage)
+        and not last.findings
+        and {"build-constraints"} == {one.key for one in last.added}
+    )
 
 
 async def _add(basket: Basket, error: ProjectError, finding: Finding) -> bool:
@@ -204,15 +230,22 @@ def _named_in(findings: Sequence[Finding], log: str, needs: Iterable[Need]) -> I
 
 
 async def _add_host_library(basket: Basket, finding: Finding) -> bool:
-    """Graft a library that the bare image lacks, or have the host's own package beside the proof if two would harm."""
+    """Graft a library that the bare image lacks, or have the host's own package beside the proof if two would harm.
+
+    Nothing is grafted into a pure wheel: its Python code loads the library, by a name that may have no version.
+    """
     if any(fnmatchcase(finding.name, pattern) for pattern in basket.recipe.excluded_libraries):
         return False
-    judged = judge_host_library(finding.name)
-    if judged.may_graft:
+    job, judged = basket.job, judge_host_library(finding.name)
+    if judged.may_graft and not (job.repaired is not None and job.repaired.is_pure):
         reason = f"{finding.name} is promised by the policy, and a bare host lacks it"
         return basket.add("repair.graft", finding.name, reason, line=finding.line)
-    wanted = WantedFile(kind=FileKind.SONAME, name=finding.name)
-    return await basket.add_package([wanted], line=finding.line, key="test.apt")
+    name = finding.name
+    wanted = [
+        WantedFile(kind=FileKind.SONAME, name=name),
+        WantedFile(kind=FileKind.LIBRARY, name=name.removeprefix("lib").partition(".so")[0]),
+    ]
+    return await basket.add_package(wanted, line=finding.line, key="test.apt")
 
 
 async def conclude(job: Job) -> Healing | None:

@@ -49,13 +49,15 @@ class Basket:
 
     async def add_package(self, wanted: Sequence[WantedFile], *, line: str = "", key: str = "") -> bool:
         """Add the package that has the first of some files that any has; return whether one was added."""
-        found = await find_package(self.job, self.tools, wanted)
+        found = await find_packages(self.job, self.tools, wanted)
         if found is None:
             return False
-        name, package = found
+        name, packages = found
         manager = self.tools.images.package_manager(self.job.claim.order.builder)
-        if any(one.value == package.package and one.key == (key or manager) for one in self.added):
+        # One that is added for another file, and has this one too, is rather meant than the best for this file alone.
+        if {(one.key, one.value) for one in self.added} & {(key or manager, one.package) for one in packages}:
             return True
+        package = packages[0]
         if self.room <= 0 or package.installed_bytes > self.bytes_left:
             self.refused.append(f"{package.package} for {name} is too much: the limit of what is added is reached")
             return False
@@ -68,8 +70,12 @@ class Basket:
         return True
 
 
-async def find_package(job: Job, tools: Tools, wanted: Iterable[WantedFile]) -> tuple[str, PackageFile] | None:
-    """Return the name and the package of the first of some files that a package of the suite has.
+async def find_packages(
+    job: Job, tools: Tools, wanted: Iterable[WantedFile]
+) -> tuple[str, tuple[PackageFile, ...]] | None:
+    """Return the name of the first of some files that a package of the suite has, and all packages that have it.
+
+    The best package comes first.
 
     An archive that cannot be read finds nothing: the build then fails with what it lacks, as without healing.
     """
@@ -81,7 +87,7 @@ async def find_package(job: Job, tools: Tools, wanted: Iterable[WantedFile]) -> 
             await job.note(f"which package has {one.name} is not known: {error.summary}")
             return None
         if found:
-            return one.name, found[0]
+            return one.name, tuple(found)
     return None
 
 

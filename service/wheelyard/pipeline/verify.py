@@ -10,6 +10,7 @@ from packaging.markers import UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import Stage, Wheel
+from wheelyard.domain.healing.mending import project_of
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
@@ -97,7 +98,8 @@ class _Companions:
             raise conversation.refuse("it asks for modules in a way that it may not")
         self._has_asked = True
         order = self._job.claim.order
-        names = dict.fromkeys(canonicalize_name(module) for module in modules)
+        named = filter(None, map(project_of, modules))
+        names = dict.fromkeys(text if "<" in text else canonicalize_name(text) for text in named)
         found = [name for name in names if name != order.project and await self._send(conversation, name)]
         await conversation.send("supply", requirements=found)
 

@@ -38,7 +38,7 @@ from wheelyard.interfaces import AttemptStore, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 from wheelyard.pipeline.container_job import BUILD_LABEL
-from wheelyard.pipeline.heal import conclude, heal
+from wheelyard.pipeline.heal import conclude, heal, was_guess
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
 from wheelyard.pipeline.newer_suites import name_newer_suites
@@ -293,6 +293,8 @@ class _Attempt:
                 log.begin_anew()
                 return job, again
             await job.note(f"{step.stage.value} failed: {error}")
+            if self._healed is not None and was_guess(job):
+                return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
             failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
             return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
 

@@ -16,7 +16,7 @@ from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, HealR
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import BuildFailedError, ExtensionMissingError, ProjectError, VerifyFailedError
-from wheelyard.pipeline.heal import conclude, foresee, heal
+from wheelyard.pipeline.heal import conclude, foresee, heal, was_guess
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools
 
 _FFTW = Finding(kind=FindingKind.HEADER, name="fftw3.h", line="x.c:1: fatal error: fftw3.h: No such file")
@@ -123,12 +123,17 @@ async def test_operator_may_want_to_be_asked(pipeline: PipelineHarness, tools: T
     assert "libfftw3-dev" in job.healing.recipe
 
 
-async def test_drift_goes_back_to_the_day_of_the_release(pipeline: PipelineHarness, tools: Tools) -> None:
+def _released_in_2020(pipeline: PipelineHarness) -> None:
+    """Publish the sdist in May 2020, between two releases of setuptools."""
     day = datetime(2020, 5, 1, tzinfo=UTC)
     sdist = pipeline.source.add(pipeline.order.sdist.filename, b"the sdist", upload_time=day)
     pipeline.order = replace(pipeline.order, sdist=replace(pipeline.order.sdist, sha256=sdist.sha256))
     for version, year in (("46.0", 2020), ("80.0", 2025)):
         pipeline.source.add(f"setuptools-{version}-py3-none-any.whl", upload_time=datetime(year, 3, 1, tzinfo=UTC))
+
+
+async def test_drift_goes_back_to_the_day_of_the_release(pipeline: PipelineHarness, tools: Tools) -> None:
+    _released_in_2020(pipeline)
     drift = Finding(kind=FindingKind.BACKEND_DRIFT, name="setuptools")
 
     error = _failed("setuptools-80.0-py3-none-any.whl")
@@ -136,6 +141,44 @@ async def test_drift_goes_back_to_the_day_of_the_release(pipeline: PipelineHarne
 
     assert job.claim.order.recipe.build_constraints == ("setuptools<=46.0",)
     assert again == {Stage.BUILD, Stage.REPAIR}
+    assert not was_guess(job)
+
+
+async def test_projects_own_refusal_is_tried_once_with_what_there_was_when_it_was_released(
+    pipeline: PipelineHarness, tools: Tools
+) -> None:
+    _released_in_2020(pipeline)
+    refusal = Finding(kind=FindingKind.PROJECT_REFUSES, name="", line="RuntimeError: expected one LICENSE file, got 0")
+    error = _failed("setuptools-80.0-py3-none-any.whl")
+
+    job, again = await _healed(pipeline.prepared, tools, refusal, error=error)
+
+    assert job.claim.order.recipe.build_constraints == ("setuptools<=46.0",)
+    assert again == {Stage.BUILD, Stage.REPAIR}
+    assert was_guess(job)
+    assert await heal(job, tools, error, Stage.BUILD, [refusal]) is None
+
+
+async def test_guess_is_not_proposed(pipeline: PipelineHarness, tools: Tools) -> None:
+    _released_in_2020(pipeline)
+    refusal = Finding(kind=FindingKind.PROJECT_REFUSES, name="", line="it refuses")
+    tools = replace(tools, heal=HealRules(mode=HealMode.PROPOSE))
+
+    error = _failed("setuptools-80.0-py3-none-any.whl")
+
+    assert await heal(pipeline.prepared, tools, error, Stage.BUILD, [refusal]) is None
+
+
+async def test_library_that_a_pure_wheel_loads_is_the_hosts(pipeline: PipelineHarness) -> None:
+    pipeline.archives = FakeArchives({(FileKind.LIBRARY, "magic"): ("libmagic-dev",)})
+    missing = Finding(kind=FindingKind.HOST_LIBRARY, name="libmagic.so")
+    error = VerifyFailedError(wheel="demo 1.0", problems=["no libmagic"])
+    job, again = await _healed(
+        pipeline.repaired(), replace(pipeline.tools, heal=_ON), missing, error=error, stage=Stage.VERIFY
+    )
+
+    assert job.claim.order.recipe.test_apt == ("libmagic-dev",)
+    assert again == {Stage.PREPARE, Stage.VERIFY}
 
 
 async def test_library_that_a_bare_host_lacks_is_grafted(pipeline: PipelineHarness, tools: Tools) -> None:
@@ -204,6 +247,20 @@ async def test_what_the_sdist_requires_is_there_before_the_first_try(pipeline: P
     assert job.claim.order.recipe.apt == ("libfftw3-dev",)
     assert job.healing is not None
     assert job.healing.could_have == ("could also have png.h: libpng-dev",)
+
+
+async def test_package_of_one_header_is_meant_by_another_header_that_it_has_too(
+    pipeline: PipelineHarness, tools: Tools
+) -> None:
+    pipeline.archives.packages |= {
+        (FileKind.HEADER, "cpl_error.h"): ("libcpl-dev", "libgdal-dev"),
+        (FileKind.HEADER, "cpl_conv.h"): ("libgdal-dev",),
+    }
+    needs = [_need("cpl_error.h", required=True), _need("cpl_conv.h", required=True)]
+
+    job = await foresee(pipeline.prepared, replace(tools, read_needs=_needs(*needs)))
+
+    assert job.claim.order.recipe.apt == ("libgdal-dev",)
 
 
 async def test_recipe_of_a_person_is_not_predicted_for(pipeline: PipelineHarness, tools: Tools) -> None:

@@ -226,6 +226,14 @@ async def test_request_for_anything_but_a_few_modules_is_refused(
     assert pipeline.resolver.calls["resolve"] <= 1
 
 
+async def test_project_of_a_module_has_the_name_that_it_is_known_to_have(pipeline: PipelineHarness) -> None:
+    pipeline.resolver.wheels = [pipeline.source.add("setuptools-80.0-py3-none-any.whl", b"setuptools")]
+    pipeline.engine.scripts = [wanting("pkg_resources", "distutils")]
+    wheel = known((await verify(pipeline.repaired(), pipeline.tools)).wheel)
+    assert "setuptools<81" in wheel.imported_modules
+    assert "pkg-resources" not in pipeline.log.text
+
+
 async def test_modules_are_asked_for_once(pipeline: PipelineHarness) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()

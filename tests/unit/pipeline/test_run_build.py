@@ -5,6 +5,7 @@ import errno
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -459,6 +460,29 @@ async def test_what_cannot_be_installed_leaves_the_failure_that_asked_for_it(har
     assert build.status is Status.FAILED
     assert build.failure is not None
     assert (build.failure.stage, build.failure.code) == (Stage.BUILD, "build-failed")
+
+
+async def test_failure_after_a_guess_that_did_not_help_is_the_one_before_it(harness: RunHarness) -> None:
+    source, order = harness.pipeline.source, harness.pipeline.order
+    sdist = source.add(order.sdist.filename, b"the sdist", upload_time=datetime(2020, 5, 1, tzinfo=UTC))
+    harness.pipeline.order = replace(order, sdist=replace(order.sdist, sha256=sdist.sha256))
+    for version, year in (("46.0", 2020), ("80.0", 2025)):
+        source.add(f"setuptools-{version}-py3-none-any.whl", upload_time=datetime(year, 3, 1, tzinfo=UTC))
+    error = BuildFailedError(
+        release="demo 1.0", exit_reason="it ended", requirements=["setuptools-80.0-py3-none-any.whl"]
+    )
+
+    async def build(job: Job, tools: Tools) -> Job:
+        guessed = bool(job.claim.order.recipe.build_constraints)
+        said = b"error: it is too old\n" if guessed else b"error: no LICENSE file\n"
+        return await failing(error, said)(job, tools)
+
+    ended = await harness.run(pass_through, pass_through, pass_through, build)
+
+    assert ended.failure is not None
+    assert "no LICENSE file" in ended.failure.summary
+    assert ended.attempts[-1].healing is not None
+    assert ended.attempts[-1].healing.added[0].value == "setuptools<=46.0"
 
 
 async def test_index_that_is_away_while_healing_leaves_the_failure(harness: RunHarness) -> None:

@@ -39,6 +39,14 @@ PKG_CONFIG: Final = (
         _PC_REMEDY,
         package=debian_package,
     ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"\b(?>(?i:unable to|cannot|can't|could not|couldn't|failed to) (?:find|locate)) "
+        r"['\"`]?+([\w.+-]{1,100}+)['\"`]?+ (?>using|with|via|through|by) pkg-?config\b",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
     # Meson, and Meson from 1.10 on
     sign(
         FindingKind.PKG_CONFIG,

@@ -62,6 +62,15 @@ HEADERS: Final = (
         "swig does not find {0}",
         "Put the package that holds {0} into the recipe's apt list.",
     ),
+    # setup scripts
+    sign(
+        FindingKind.HEADER,
+        r"^(?>(?:error|ERROR|RuntimeError|Exception|SystemExit): )?+(?>([\w/+-]{1,60}+\.h(?:pp)?+)) "
+        r"(?>(?:was|is|could) )?+not (?:be )?+found\b",
+        HEADER_CAUSE,
+        HEADER_REMEDY,
+        package=package_of_header,
+    ),
     # configure scripts
     sign(
         FindingKind.HEADER,
@@ -144,8 +153,8 @@ TOO_OLD: Final = (
     sign(
         FindingKind.LIBRARY_TOO_OLD,
         r"^(?>configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): (?>[^\n]{0,40}?\b"
-        r"(?!(?i:python|cython|numpy|version|least|than|or|and|gcc|setuptools)\b)([A-Za-z][\w+-]{1,40}+)(?: version)?+"
-        r" (?:>= ?|v)?(?=\d))(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?!(?i:python|cython|numpy|version|least|than|or|and|gcc|setuptools|cmake|ninja)\b)"
+        r"([A-Za-z][\w+-]{1,40}+)(?: version)?+ (?:>= ?|v)?(?=\d))(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
         r"(?: or (?>newer|later|higher|greater|above))?+ (?>is|are) (?>required|needed)\b",
         "it needs {0} {1} or newer",
         NEWER_SUITE,
@@ -303,6 +312,7 @@ TOOLCHAINS: Final = (
     sign(
         FindingKind.TOOLCHAIN,
         r"(?i)\bjava_home\b.{0,40}(?:not (?:set|defined|found)|must be set|invalid)|no java (?:compiler|jdk|runtime)|"
+        r"\b(?:set|define|export) (?:the )?+(?:environment variable )?+['\"`$]?+java_home\b|"
         r"unable to (?:find|locate) (?:a )?(?:java|jvm|jdk|javac)\b|could not find (?:a )?(?:java|jvm|jdk|javac)\b|"
         r"(?:jdk|javac) (?:was )?not found",
         "it needs Java",
@@ -444,8 +454,17 @@ PROGRAMS: Final = (
         r"autoconf|"
         r"automake|libtoolize|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|golang|perl|gperf|re2c|ragel|"
         r"llvm-config))"
-        r"['\"`]?+(?> (?:program|command|executable|compiler|binary))?+ (?:(?>was|is|must be|could) ){0,2}+"
-        r"(?>not found|not be found|not installed|missing|installed to build)",
+        r"['\"`]?+(?> (?:program|command|executable|compiler|binary))?+(?: ?>=? ?\d[\d.]{0,10}+)?+ "
+        r"(?:(?>was|is|must be|could) ){0,2}+"
+        r"(?>not found|not be found|not installed|missing|installed to build|required to build)",
+        PROGRAM_CAUSE,
+        PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"['\"`]([\w+-][\w.+-]{0,60}+)['\"`] (?>command|program|executable|utility|tool|binary)\b"
+        r"(?>[^\n]{0,40}?\b(?:not (?:to )?+(?:be )?+(?:installed|found|available)|missing))\b",
         PROGRAM_CAUSE,
         PROGRAM_REMEDY,
         package=package_of_program,

@@ -97,9 +97,14 @@ def _toolchain(finding: Finding) -> Mend:
     return Mend(finding=finding, toolchain=f"{name}{floor}")
 
 
-def _requirement(finding: Finding, module: str) -> Mend | None:
-    """Return the project that has a module: its own name, but for a few."""
+def project_of(module: str) -> str | None:
+    """Return a requirement of the project that has a module: its own name, but for a few; None if none has it."""
     if module in _NOT_PROJECTS:
         return None
     text = _PROJECTS.get(module, module.replace("_", "-").lower())
-    return Mend(finding=finding, requirement=text) if find_requirement(text) is not None else None
+    return text if find_requirement(text) is not None else None
+
+
+def _requirement(finding: Finding, module: str) -> Mend | None:
+    text = project_of(module)
+    return None if text is None else Mend(finding=finding, requirement=text)
