@@ -12,10 +12,11 @@ from typing import Any
 
 from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command
 from wheelyard_agent.channel import Channel
+from wheelyard_agent.claims import check_claims, policy_lies
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
-from wheelyard_agent.linkage import Policies, read_linkage
+from wheelyard_agent.linkage import Linkage, Policies, read_linkage
 from wheelyard_agent.policy_reason import NativeFiles, explain_policy
 
 _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
@@ -26,19 +27,32 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     wheel = inbox / job["wheel"]
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
     env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel searches patchelf on PATH
+    refuse_lies(check_claims(wheel))
     members = elf_members(wheel)
     extensions = extension_modules(wheel, members)
     tags = ["--build", job["build_tag"]]
     if members:
         report = _repair_native(wheel, members, job, scratch, env)
+        if report["lies"]:  # auditwheel keeps a false older tag that the build gave
+            tags += ["--platform-tag", report["policy"]]
     else:
         tags += _check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
         say(f"{wheel.name} is pure: it is left as it is, but for its tags")
-        report = {"policy": None, "policy_reason": None, "grafted": [], "path": wheel}
+        report = {"policy": None, "policy_reason": None, "grafted": [], "path": wheel, "lies": []}
     tagged = _set_tags(Path(report.pop("path")), tags, env)
+    # Again, for what repair changed: patchelf can spoil a file, and only what is left now is told.
+    lies = [*report.pop("lies"), *refuse_lies(check_claims(tagged))]
     channel.send_file(tagged)
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
-    channel.send("report", wheel=tagged.name, is_pure=not members, **named, **report)
+    channel.send("report", wheel=tagged.name, is_pure=not members, lies=lies, **named, **report)
+
+
+def refuse_lies(lies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fail if one of the lies is fatal; return those that are warnings."""
+    fatal = [one for one in lies if one["fatal"]]
+    if fatal:
+        raise JobError("wheel-claims-false", lies=fatal)
+    return list(lies)
 
 
 def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) -> list[str]:
@@ -64,6 +78,9 @@ def _repair_native(
     options = ["--plat", "auto", "--wheel-dir", str(out)]
     options += [part for one in rules.exclude for part in ("--exclude", one)]
     if run(auditwheel_command("repair", *options, str(wheel), rules=rules), env=env) != 0:
+        needs = read_linkage(wheel, members)
+        lies = policy_lies(wheel.name, before, {name: _needed_by(needs, name) for name in before["external_libs"]})
+        refuse_lies([{**one, "fatal": True} for one in lies if one["kind"] == "library-not-promised"])
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
     if repaired is None:
@@ -82,7 +99,18 @@ def _repair_native(
     if beyond:
         say(f"grafted although the policy promises them on every host: {', '.join(beyond)}")
     reason = explain_policy(after, files, policies=policies.names, of_version=policies.of_version)
-    return {"policy": after["overall_tag"], "policy_reason": reason, "grafted": grafted, "path": repaired}
+    lies = [one for one in policy_lies(repaired.name, after, {}) if one["kind"] == "tag-too-old"]
+    return {
+        "policy": after["overall_tag"],
+        "policy_reason": reason,
+        "grafted": grafted,
+        "path": repaired,
+        "lies": lies,
+    }
+
+
+def _needed_by(needs: Mapping[str, Linkage], name: str) -> list[str]:
+    return [member for member, linkage in needs.items() if name in linkage.needed]
 
 
 def _check_policy(audit: Mapping[str, Any], platform: str) -> None:

@@ -86,6 +86,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.OutputLimitError: 422,
     errors.UntrustedOutputError: 422,
     errors.RepairFailedError: 422,
+    errors.WheelClaimsFalseError: 422,
     errors.GraftRefusedError: 422,
     errors.PolicyFloorError: 422,
     errors.VerifyFailedError: 422,

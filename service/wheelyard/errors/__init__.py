@@ -110,6 +110,8 @@ from wheelyard.errors.project import (
     UntrustedOutputError,
     Use,
     VerifyFailedError,
+    WheelClaimsFalseError,
+    WheelLie,
     WheelsMissingError,
 )
 from wheelyard.errors.recipe import (
@@ -227,6 +229,8 @@ __all__ = [
     "VerifyFailedError",
     "WebhookFailedError",
     "WebhookRefusedError",
+    "WheelClaimsFalseError",
+    "WheelLie",
     "WheelsMissingError",
     "WheelyardError",
     "WorkerKilledError",

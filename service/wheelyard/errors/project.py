@@ -13,6 +13,7 @@ _NEWER_RUST: Final = re.compile(
 )
 _MOST_LIBRARIES: Final = 5
 _MOST_LOST: Final = 20
+_MOST_LIES: Final = 5
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
@@ -39,6 +40,18 @@ class NetworkCall:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host and self.port else self.host
         return f"{host}:{self.port}" if self.port else self.host
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelLie:
+    """A false claim of a wheel; its texts are untrusted."""
+
+    kind: str
+    """Its name, such as ``abi3-violated``; each kind has a row in ``docs/healing.md``."""
+    subject: str
+    """The wheel, or the member or tag that it is about."""
+    detail: str
+    """What is claimed, and what is true."""
 
 
 class InvalidSdistError(ProjectError):
@@ -326,8 +339,8 @@ class UntrustedOutputError(ProjectError):
 
     code = "untrusted-output"
 
-    def __init__(self, *, stage: str, reason: str) -> None:
-        self.stage, self.reason = stage, reason
+    def __init__(self, *, stage: str, reason: str, lies: Sequence[WheelLie] = ()) -> None:
+        self.stage, self.reason, self.lies = stage, reason, tuple(lies)
         super().__init__(
             f"The {stage} container's output was refused: {reason}.",
             "Read the log: the project's own code may have tampered with its output.",
@@ -344,6 +357,21 @@ class RepairFailedError(ProjectError):
         super().__init__(
             f"{wheel} cannot be made to comply with {policy}: {reason}.",
             "Request a platform with a newer glibc, or have the recipe provide a library that complies.",
+        )
+
+
+class WheelClaimsFalseError(ProjectError):
+    """The wheel's tags, or the names of its files, claim what its native files cannot do."""
+
+    code = "wheel-claims-false"
+
+    def __init__(self, *, wheel: str, lies: Sequence[WheelLie]) -> None:
+        self.wheel, self.lies = wheel, tuple(lies)
+        shown = "; ".join(f"{lie.subject}: {lie.detail} ({lie.kind})" for lie in self.lies[:_MOST_LIES])
+        more = f"; and {len(self.lies) - _MOST_LIES} more" if len(self.lies) > _MOST_LIES else ""
+        super().__init__(
+            f"{wheel} claims what is not so: {shown or 'the container named nothing'}{more}.",
+            "It was not published. Each finding of the failure says what fixes it.",
         )
 
 

@@ -28,13 +28,14 @@ from wheelyard.errors import (
     SourceUnusableError,
     ToolchainTooOldError,
     VerifyFailedError,
+    WheelClaimsFalseError,
     WheelyardError,
 )
 from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, Tools, known
 from wheelyard.pipeline.limits import grant_limits
-from wheelyard.pipeline.wheel_report import read_network_calls, read_sonames, read_use
+from wheelyard.pipeline.wheel_report import read_lies, read_network_calls, read_sonames, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
 BUILD_LABEL: Final = "org.wheelyard.build"
@@ -244,6 +245,7 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
     "repair-failed": lambda said, order: RepairFailedError(
         wheel=_release(order), policy=order.target.platform, reason=_reason(said)
     ),
+    "wheel-claims-false": lambda said, order: WheelClaimsFalseError(wheel=_release(order), lies=read_lies(said.fields)),
     "extension-missing": lambda said, order: ExtensionMissingError(
         wheel=_release(order), missing=_texts(said, "missing"), evidence=_texts(said, "evidence")
     ),

@@ -21,14 +21,14 @@ from wheelyard.domain.builds.expectations import (
 )
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError
+from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError, WheelLie
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.upstream_evidence import find_upstream
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 from wheelyard.wheel_files.members import shown
-from wheelyard.wheel_files.reader import WheelFile, check_wheel
+from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel
 
 _HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."
 _MAX_NAMED: Final = 5
@@ -97,10 +97,21 @@ async def _accept(job: Job, tools: Tools, report: RepairReport, path: Path, file
         warnings=(
             *known(job.built).warnings,
             *warnings,
+            *await _warn_of_lies(job, report),
             *await _warn_of_startup(job, file),
             *await _warn_of_older_pythons(job, file),
         ),
     )
+
+
+async def _warn_of_lies(job: Job, report: RepairReport) -> tuple[str, ...]:
+    """Warn of claims that repair corrected, and of what only suggests that a claim is false."""
+    warnings = [f"{lie.subject}: {lie.detail} ({lie.kind})." for lie in report.lies[:_MAX_NAMED]]
+    if more := len(report.lies) - _MAX_NAMED:
+        warnings += [f"{more} more claims of it are doubtful, see the log."] if more > 0 else []
+    for lie in report.lies:
+        await job.note(f"warning: {lie.subject}: {lie.detail} ({lie.kind})")
+    return tuple(warnings)
 
 
 async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
@@ -167,8 +178,9 @@ def _check_rules(job: Job, report: RepairReport) -> None:
 async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
     try:
         return await asyncio.to_thread(check_wheel, path, job.claim.order)
-    except ValueError as error:
-        raise conversation.refuse(str(error)) from error
+    except RefusedWheelError as error:
+        lie = WheelLie(kind=error.kind, subject=path.name, detail=str(error))
+        raise conversation.refuse(str(error), lies=[lie]) from error
 
 
 def _read_report(conversation: Conversation, job: Job, message: Message, file: WheelFile) -> RepairReport:

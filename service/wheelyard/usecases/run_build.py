@@ -19,6 +19,7 @@ from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.log_findings import explain, host_findings, lost_findings, read_findings
+from wheelyard.domain.healing.wheel_claims import claim_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
@@ -29,7 +30,9 @@ from wheelyard.errors import (
     OperatorError,
     PackageUnknownError,
     ProjectError,
+    UntrustedOutputError,
     VerifyFailedError,
+    WheelClaimsFalseError,
     WheelsMissingError,
     WheelyardError,
     WorkerStoppedError,
@@ -357,7 +360,7 @@ class _Attempt:
                 read_findings, log.telling(), tuple(calls), what=f"the log of {release}", caller=release
             )
         else:
-            return ()
+            return claim_findings(error.lies) if isinstance(error, UntrustedOutputError | WheelClaimsFalseError) else ()
         lost = lost_findings(error.missing) if isinstance(error, ExtensionMissingError) else ()
         try:
             return (*await look, *lost)

@@ -26,7 +26,10 @@ from wheelyard.errors import (
     IndexUnavailableError,
     InvalidSdistError,
     ParsersBusyError,
+    UntrustedOutputError,
     VerifyFailedError,
+    WheelClaimsFalseError,
+    WheelLie,
     WheelsMissingError,
 )
 from wheelyard.interfaces import ContainerSpec
@@ -483,6 +486,32 @@ async def test_lost_extension_is_a_finding_after_what_the_log_says(harness: RunH
         ("header-missing", "yaml.h"),
         ("extension-lost", "demo._c"),
     ]
+
+
+async def test_false_claims_are_findings_with_a_remedy(harness: RunHarness) -> None:
+    lies = [
+        WheelLie(kind="abi3-violated", subject="demo/_c.abi3.so", detail="it needs PyUnicode_AsUTF8"),
+        WheelLie(kind="abi3-violated", subject="demo/_c.abi3.so", detail="it needs PyUnicode_AsUTF8"),
+        WheelLie(kind="no-such-kind", subject="demo/_c.abi3.so", detail="x"),
+    ]
+    build = await harness.run(failing(WheelClaimsFalseError(wheel="demo 1.0", lies=lies), b""))
+    assert build.failure is not None
+    assert build.failure.code == "wheel-claims-false"
+    (finding,) = build.failure.findings
+    assert (finding.kind, finding.name, finding.line) == (
+        "abi3-violated",
+        "demo/_c.abi3.so",
+        "it needs PyUnicode_AsUTF8",
+    )
+    assert "Py_LIMITED_API" in finding.remedy
+
+
+async def test_refused_wheel_is_a_finding(harness: RunHarness) -> None:
+    lie = WheelLie(kind="record-mismatch", subject="demo.whl", detail="its RECORD does not list 'x'")
+    error = UntrustedOutputError(stage="repair", reason=lie.detail, lies=[lie])
+    build = await harness.run(failing(error, b""))
+    assert build.failure is not None
+    assert [(one.kind.value, one.name) for one in build.failure.findings] == [("record-mismatch", "demo.whl")]
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:
