@@ -47,6 +47,9 @@ _MACHINE_NAMES = {3: "i386", 21: "ppc64", 22: "s390", 40: "ARM", 62: "x86-64", 1
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
+_NOT_NATIVE = ElfFile(bits=0, order="", machine=0, damage="it is no native code, whatever its name says")
+
+
 class Tags(NamedTuple):
     """The compatibility tags of a wheel's file name."""
 
@@ -117,11 +120,8 @@ class NativeFile(NamedTuple):
         """Return for which other platform it is; empty if it is for that of the tags, or nobody knows."""
         if self.elf is None:
             return f"it is a {self.format} file, which Linux does not load"
-        if tags.architecture is None or _MACHINES[tags.architecture] == (
-            self.elf.bits,
-            self.elf.order,
-            self.elf.machine,
-        ):
+        built_for = (self.elf.bits, self.elf.order, self.elf.machine)
+        if tags.architecture is None or self.elf is _NOT_NATIVE or _MACHINES[tags.architecture] == built_for:
             return ""
         machine = _MACHINE_NAMES.get(self.elf.machine, f"machine {self.elf.machine}")
         return f"it is a {self.elf.bits}-bit ELF file for {machine}, and the tag says {tags.architecture}"
@@ -139,21 +139,24 @@ def _read_member(bundle: zipfile.ZipFile, name: str) -> NativeFile | None:
     """Read a member whole only if its first bytes say that it is native code."""
     with bundle.open(name) as file:
         start = file.read(4)
-        return read_native(name, start + file.read()) if _format_of(start) else None
+        return read_native(name, start + file.read() if _format_of(start) else start)
 
 
 def _format_of(start: bytes) -> str:
-    return (
-        "ELF" if start.startswith(b"\x7fELF") else "Mach-O" if start in _MACH_O else "PE" if start[:2] == b"MZ" else ""
-    )
+    """Return the format of native code by its first four bytes; empty for anything else."""
+    if start == b"\x7fELF":
+        return "ELF"
+    if start in _MACH_O:
+        return "Mach-O"
+    return "PE" if start.startswith(b"MZ") else ""
 
 
 def read_native(member: str, data: bytes) -> NativeFile | None:
-    """Return a native file by its content; None if it is something else."""
-    kind, elf = _format_of(data[:4]), read_elf(data)
+    """Return a native file by its content; None if it is something else, and no extension module by its name."""
+    kind, elf, place = _format_of(data[:4]), read_elf(data), module_place(member)
     if not kind or (kind == "ELF" and elf is None):
-        return None
-    place = module_place(member)
+        # Such as an empty file, or the pointer that Git LFS leaves where it is not installed.
+        return NativeFile(member, place, _NOT_NATIVE, "") if place is not None and place.tag else None
     if place is not None and place.entry_point not in data:
         # Setuptools tags everything that it compiles, but what is damaged may have lost the name.
         place = place if place.tag and elf and elf.damage else None
@@ -173,7 +176,7 @@ def find_lies(
     """
     installed = frozenset(map(installed_member, names))
     found = [
-        *_damaged(files),
+        *_damaged(tags, files),
         *_for_others(tags, files),
         *_misnamed(tags, files, installed),
         *_too_general(tags, files, installed, stable),
@@ -223,12 +226,12 @@ def _lie(kind: str, subject: str, detail: str, *, fatal: bool = True) -> dict[st
     return {"kind": kind, "subject": subject[:200], "detail": detail[:500], "fatal": fatal}
 
 
-def _damaged(files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
+def _damaged(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
     """A damaged file matters if Python imports it, or another file of the wheel links to it."""
     linked = {name for file in files if file.elf for name in file.elf.needed}
     for file in files:
         if file.elf and file.elf.damage:
-            is_used = file.place is not None or Path(file.member).name in linked
+            is_used = Path(file.member).name in linked or (file.place is not None and _is_imported(tags, file.place))
             yield _lie("elf-corrupt", file.member, file.elf.damage, fatal=is_used and not file.is_example)
 
 
@@ -241,8 +244,12 @@ def _modules(files: Sequence[NativeFile]) -> dict[str, list[tuple[NativeFile, Mo
     return found
 
 
+def _is_imported(tags: Tags, place: ModulePlace) -> bool:
+    return tags.import_suffix(place.tag) and tags.name_of_platform(place.tag) is None
+
+
 def _fits(tags: Tags, file: NativeFile, place: ModulePlace) -> bool:
-    return not file.strange_to(tags) and tags.import_suffix(place.tag) and tags.name_of_platform(place.tag) is None
+    return not file.strange_to(tags) and _is_imported(tags, place)
 
 
 def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
@@ -256,8 +263,7 @@ def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, A
             named = tags.name_of_platform(place.tag)
             detail = file.strange_to(tags) or (f"its name is for {named}" if named else "")
             if detail:
-                is_imported = named is None and tags.import_suffix(place.tag)
-                fatal = not file.is_example and (is_imported or not is_any_right)
+                fatal = not file.is_example and (_is_imported(tags, place) or not is_any_right)
                 yield _lie("foreign-platform", file.member, detail, fatal=fatal)
 
 

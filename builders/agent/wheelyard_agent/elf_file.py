@@ -21,6 +21,7 @@ _STB_WEAK = 2
 _MANY_SEGMENTS = 0xFFFF  # PN_XNUM: the number is in a section header
 _MOST_ENTRIES = 1 << 20
 _LONGEST_TEXT = 4096
+_PYTHON = (b"Py", b"_Py")
 _ET_REL, _ET_CORE = 1, 4
 
 
@@ -49,8 +50,9 @@ class ElfFile(NamedTuple):
     search_paths: tuple[str, ...] = ()
     """The entries of DT_RUNPATH, or of DT_RPATH if there is none."""
     required: frozenset[str] = frozenset()
-    """Symbols that it needs from others; weak ones may be missing, so they are not among them."""
+    """Symbols of Python (``Py…``, ``_Py…``) that it needs; weak ones may be missing, so they are not among them."""
     provided: frozenset[str] = frozenset()
+    """Such symbols that it has itself."""
     has_executable_stack: bool = False
     has_text_relocations: bool = False
     damage: str = ""
@@ -162,8 +164,10 @@ class _Reader:
                 name, info, _, index = self._unpack("IBBH", place, why)
             else:
                 name, info, _, index = self._unpack("I8xBBH", place, why)
-            if name == 0:
-                continue
+            if name >= end - strings:
+                raise _DamagedError("a symbol names a string that is not among its dynamic strings")
+            if not self._data.startswith(_PYTHON, strings + name):
+                continue  # of the others there can be millions
             if index:
                 provided.add(self._text(strings, end, name, "a symbol"))
             elif info >> 4 != _STB_WEAK:

@@ -75,9 +75,9 @@ def test_damage_of_any_byte_is_survived(data: bytes) -> None:
 @pytest.mark.parametrize("bits", [32, 64])
 def test_needs_of_a_shared_object_are_read(bits: int) -> None:
     data = SharedObject(
-        required=["PyList_New"],
+        required=["PyList_New", "memcpy"],
         weak=["maybe"],
-        provided=["mine"],
+        provided=["_PyMine", "mine"],
         needed=["a.so", "b.so"],
         soname="c.so",
         runpath="$ORIGIN:/x",
@@ -86,7 +86,7 @@ def test_needs_of_a_shared_object_are_read(bits: int) -> None:
     elf = read_elf(data)
     assert elf is not None
     assert (elf.damage, elf.needed, elf.soname, elf.search_paths) == ("", ("a.so", "b.so"), "c.so", ("$ORIGIN", "/x"))
-    assert (*elf.required, *elf.provided) == ("PyList_New", "mine")
+    assert (*elf.required, *elf.provided) == ("PyList_New", "_PyMine")
 
 
 def test_symbols_are_counted_by_the_gnu_hash_table_where_there_is_no_other() -> None:

@@ -83,6 +83,12 @@ CORRUPT: Final[Mapping[str, Callable[[], bytes]]] = {
 
 LIES: Final[Mapping[str, Sample]] = {
     **{f"corrupt, {name}": lie("elf-corrupt", {f"demo/_c{SUFFIX}": make()}) for name, make in CORRUPT.items()},
+    # Git LFS was not installed where the sdist was packed.
+    "corrupt, pointer of Git LFS": lie(
+        "elf-corrupt", {f"demo/_c{SUFFIX}": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"}
+    ),
+    "corrupt, empty": lie("elf-corrupt", {"demo/_c.abi3.so": b""}, ABI3),
+    "corrupt, magic only": lie("elf-corrupt", {f"demo/_c{SUFFIX}": b"\x7fELF\x02"}),
     # A library that the module links to, damaged by a strip of the release script.
     "corrupt, library of the wheel": lie(
         "elf-corrupt",
@@ -184,6 +190,9 @@ DOUBTS: Final[Mapping[str, Sample]] = {
         "foreign-platform", {f"demo/tests/_c{SUFFIX}": module("_c", machine=AARCH64)}
     ),
     "test data: a damaged module": doubt("elf-corrupt", {f"demo/tests/_c{SUFFIX}": GOOD[:-40]}),
+    "damaged module of another Python beside the right one": doubt(
+        "elf-corrupt", {f"demo/_c{SUFFIX}": GOOD, "demo/_c.cpython-311-x86_64-linux-gnu.so": GOOD[:-40]}
+    ),
     "file of debug information": doubt("elf-corrupt", {"demo/debug/_c.debug": GOOD[:-40], f"demo/_c{SUFFIX}": GOOD}),
     "general tag with modules of several Pythons": doubt(
         "tag-too-general",
@@ -253,5 +262,6 @@ RIGHT: Final[Mapping[str, Sample]] = {
     ),
     "library of another project": good({f"demo/_c{SUFFIX}": module("_c", runpath="$ORIGIN/../nvidia/cublas/lib")}),
     "empty search path, as patchelf leaves it": good({f"demo/_c{SUFFIX}": module("_c", runpath="")}),
+    "script that is called a library": good({f"demo/_c{SUFFIX}": GOOD, "demo/libfoo.so": b"INPUT(libfoo.so.1)\n"}),
     "program": good({"demo-1.0.data/scripts/tool": SharedObject().bytes()}, GENERAL),
 }
