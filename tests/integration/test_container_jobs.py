@@ -122,13 +122,33 @@ async def test_tag_that_promises_an_older_glibc_is_corrected(harness: ContainerH
     ) in wheel.warnings
 
 
-async def test_module_that_violates_its_stable_abi_fails_with_the_symbol(harness: ContainerHarness) -> None:
-    run = harness.run_of("abi3-false")
+@pytest.mark.parametrize(
+    ("project", "kind", "name", "line"),
+    [
+        (
+            "abi3-false",
+            "abi3-violated",
+            "abi3_false.abi3.so",
+            "the stable ABI of Python 3.9, and it needs PyUnicode_New (not in the stable ABI)",
+        ),
+        (
+            "leaves-library-behind",
+            "library-not-promised",
+            "libleft.so.1",
+            "leaves_library_behind.cpython-313-x86_64-linux-gnu.so needs it; it is neither in the wheel nor here",
+        ),
+    ],
+)
+async def test_false_claim_fails_with_its_name(
+    harness: ContainerHarness, project: str, kind: str, name: str, line: str
+) -> None:
+    run = harness.run_of(project)
     failure = failed(await run.go())
     assert (failure.stage, failure.code) == (Stage.REPAIR, "wheel-claims-false")
     (finding,) = failure.findings
-    assert (finding.kind.value, finding.name) == ("abi3-violated", "abi3_false.abi3.so")
-    assert "the stable ABI of Python 3.9, and it needs PyUnicode_New (not in the stable ABI)" in finding.line
+    assert (finding.kind.value, finding.name) == (kind, name)
+    assert line in finding.line
+    assert finding.remedy
     assert run.index.files == {}
 
 
