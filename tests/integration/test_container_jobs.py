@@ -123,7 +123,7 @@ async def test_tag_that_promises_an_older_glibc_is_corrected(harness: ContainerH
 
 
 @pytest.mark.parametrize(
-    ("project", "kind", "name", "line"),
+    ("project", "kind", "name", "said"),
     [
         (
             "abi3-false",
@@ -140,15 +140,15 @@ async def test_tag_that_promises_an_older_glibc_is_corrected(harness: ContainerH
     ],
 )
 async def test_false_claim_fails_with_its_name(
-    harness: ContainerHarness, project: str, kind: str, name: str, line: str
+    harness: ContainerHarness, project: str, kind: str, name: str, said: str
 ) -> None:
     run = harness.run_of(project)
     failure = failed(await run.go())
     assert (failure.stage, failure.code) == (Stage.REPAIR, "wheel-claims-false")
     (finding,) = failure.findings
     assert (finding.kind.value, finding.name) == (kind, name)
-    assert line in finding.line
-    assert finding.remedy
+    assert said in finding.cause
+    assert finding.remedy in failure.hint
     assert run.index.files == {}
 
 

@@ -153,8 +153,8 @@ def report_failure(failure: FailureView) -> RenderableType:
 
 
 def _report_findings(findings: tuple[LogFindingView, ...]) -> Iterator[RenderableType]:
-    """Yield what the log says is missing or wrong, a line each; a single one is in the summary already."""
-    yield Text(f"The log names {len(findings)} things that are missing or wrong:", style="bold")
+    """Yield what is missing or wrong, a line each; a single one is in the summary already."""
+    yield Text(f"{len(findings)} things are missing or wrong:", style="bold")
     for one in findings[:_SHOWN_FINDINGS]:
         version = f" {one.bound}" if one.bound else ""
         has = f" (has {one.found})" if one.found else ""

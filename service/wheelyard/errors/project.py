@@ -339,11 +339,11 @@ class UntrustedOutputError(ProjectError):
 
     code = "untrusted-output"
 
-    def __init__(self, *, stage: str, reason: str, lies: Sequence[WheelLie] = ()) -> None:
-        self.stage, self.reason, self.lies = stage, reason, tuple(lies)
+    def __init__(self, *, stage: str, reason: str, lies: Sequence[WheelLie] = (), remedy: str = "") -> None:
+        self.stage, self.reason, self.lies, self.remedy = stage, reason, tuple(lies), remedy
         super().__init__(
             f"The {stage} container's output was refused: {reason}.",
-            "Read the log: the project's own code may have tampered with its output.",
+            f"{remedy} Read the log: the project's own code may have tampered with its output.".strip(),
         )
 
 
@@ -365,13 +365,13 @@ class WheelClaimsFalseError(ProjectError):
 
     code = "wheel-claims-false"
 
-    def __init__(self, *, wheel: str, lies: Sequence[WheelLie]) -> None:
-        self.wheel, self.lies = wheel, tuple(lies)
+    def __init__(self, *, wheel: str, lies: Sequence[WheelLie], remedy: str = "") -> None:
+        self.wheel, self.lies, self.remedy = wheel, tuple(lies), remedy
         shown = "; ".join(f"{lie.subject}: {lie.detail} ({lie.kind})" for lie in self.lies[:_MOST_LIES])
         more = f"; and {len(self.lies) - _MOST_LIES} more" if len(self.lies) > _MOST_LIES else ""
         super().__init__(
             f"{wheel} claims what is not so: {shown or 'the container named nothing'}{more}.",
-            "It was not published. Each finding of the failure says what fixes it.",
+            f"It was not published. {remedy or 'Each finding of the failure says what fixes it.'}",
         )
 
 

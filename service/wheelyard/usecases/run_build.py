@@ -321,9 +321,14 @@ class _Attempt:
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
     def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog, findings: tuple[Finding, ...]) -> Failure:
-        """Turn an error into data; the cause of a build backend's error is what its log says."""
+        """Turn an error into data, with the cause and the remedy that the first finding names."""
         if isinstance(error, BuildFailedError):
             error = self._with_cause(error, stage, findings)
+        elif isinstance(error, WheelClaimsFalseError) and findings:
+            error = WheelClaimsFalseError(wheel=error.wheel, lies=error.lies, remedy=findings[0].remedy)
+        elif isinstance(error, UntrustedOutputError) and findings:
+            remedy = findings[0].remedy
+            error = UntrustedOutputError(stage=error.stage, reason=error.reason, lies=error.lies, remedy=remedy)
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
     def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:

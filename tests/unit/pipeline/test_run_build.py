@@ -498,12 +498,10 @@ async def test_false_claims_are_findings_with_a_remedy(harness: RunHarness) -> N
     assert build.failure is not None
     assert build.failure.code == "wheel-claims-false"
     (finding,) = build.failure.findings
-    assert (finding.kind, finding.name, finding.line) == (
-        "abi3-violated",
-        "demo/_c.abi3.so",
-        "it needs PyUnicode_AsUTF8",
-    )
-    assert "Py_LIMITED_API" in finding.remedy
+    assert (finding.kind, finding.name) == ("abi3-violated", "demo/_c.abi3.so")
+    assert finding.cause == "demo/_c.abi3.so: it needs PyUnicode_AsUTF8"
+    assert build.failure.summary.startswith("demo 1.0 claims what is not so: demo/_c.abi3.so: it needs")
+    assert build.failure.hint.startswith("It was not published. Define Py_LIMITED_API as the oldest Python")
 
 
 async def test_refused_wheel_is_a_finding(harness: RunHarness) -> None:
@@ -512,6 +510,7 @@ async def test_refused_wheel_is_a_finding(harness: RunHarness) -> None:
     build = await harness.run(failing(error, b""))
     assert build.failure is not None
     assert [(one.kind.value, one.name) for one in build.failure.findings] == [("record-mismatch", "demo.whl")]
+    assert build.failure.hint.startswith("Do not change a wheel after it is packed")
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:

@@ -49,7 +49,7 @@ REMEDIES: Final = {
         "changes the tags in both places."
     ),
     FindingKind.RECORD_MISMATCH: (
-        "o not change a wheel after it is packed, or pack it with 'wheel pack', which writes RECORD anew."
+        "Do not change a wheel after it is packed, or pack it with 'wheel pack', which writes RECORD anew."
     ),
     FindingKind.ZIP_AMBIGUOUS: (
         "Pack it with 'wheel pack' or its build backend: each member once, with a plain relative name, none "
@@ -73,7 +73,6 @@ def claim_findings(lies: Sequence[WheelLie]) -> tuple[Finding, ...]:
         finding_of(
             FindingKind(lie.kind),
             lie.subject,
-            line=lie.detail,
             cause=f"{lie.subject}: {lie.detail}",
             remedy=REMEDIES[FindingKind(lie.kind)],
         )

@@ -23,5 +23,5 @@ def test_finding_says_what_is_wrong_and_what_fixes_it(kind: FindingKind) -> None
     (finding,) = claim_findings([WheelLie(kind=kind.value, subject="demo/_c.so", detail="it is\x1b wrong")])
     assert (finding.kind, finding.name) == (kind, "demo/_c.so")
     assert finding.cause == "demo/_c.so: it is wrong"
-    assert finding.remedy.endswith(".")
+    assert (finding.remedy[0].isupper(), finding.remedy.endswith(".")) == (True, True)
     assert finding.remedy == REMEDIES[kind]
