@@ -7,6 +7,7 @@ the platform tag here.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,24 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     else:
         tags = check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
         path, report = wheel, {"policy": None, "policy_reason": None, "grafted": []}
+    links = _changed_links(wheel, path, members, report["grafted"]) if path != wheel else {}
     is_changed = path != wheel or bool(tags)
     if is_changed:
-        path = set_tags(path, [*tags, "--build", job["build_tag"]], env)
+        path = set_tags(_named_as_inside(path), [*tags, "--build", job["build_tag"]], env)
         channel.send_file(path)
     else:
         say(f"{wheel.name} is right as it is, and stays unchanged")
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
-    links = _changed_links(wheel, path, members, report["grafted"]) if is_changed else {}
     channel.send("report", wheel=path.name, is_changed=is_changed, is_pure=not members, **named, **report, **links)
+
+
+def _named_as_inside(wheel: Path) -> Path:
+    """Rename a wheel as its ``.dist-info`` folder is named: ``wheel tags`` would add a second one in other letters."""
+    with zipfile.ZipFile(wheel) as bundle:
+        folders = {member.partition("/")[0] for member in bundle.namelist()}
+    info = next(folder for folder in sorted(folders) if folder.endswith(".dist-info"))
+    rest = wheel.name.split("-", 2)[2]
+    return wheel.rename(wheel.with_name(f"{info.removesuffix('.dist-info')}-{rest}"))
 
 
 def _repair_native(

@@ -1,5 +1,6 @@
 """Describe the result of a build for people."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,6 +24,8 @@ _SHOWN_MODULES: Final = 6
 _SHOWN_FINDINGS: Final = 8
 _FINDING_WIDTH: Final = 54
 """Characters of a finding beside its kind, so that a line has at most 80."""
+_FACT_WIDTH: Final = 69
+"""Characters of a fact of a brought wheel, so that a line has at most 80."""
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
@@ -90,7 +93,7 @@ def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None)
         code = failure.code if failure else "cancelled"
         lines = [_fact("result", f"refused: {code}", "bold red")]
         if failure is not None:
-            lines += [_fact("why", _indent(failure.summary)), _fact("do", _indent(failure.hint))]
+            lines += [_fact("why", failure.summary), _fact("to do", failure.hint)]
         return Group(heading, *lines)
     result = "changed into" if wheel.changes else "unchanged"
     new = [Text(f"    {plain_line(wheel.filename)}", style="bold green")] if wheel.changes else []
@@ -100,14 +103,16 @@ def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None)
         *new,
         *(_fact("change", sentence) for sentence in wheel.changes),
         *(_fact("proven", place) for place in _proven_places(wheel)),
-        _fact("tested", _describe_imports(wheel.imported_modules)),
+        _fact("imported", f"{len(wheel.imported_modules)} modules on each of them"),
         *(_fact("needs", describe_need(HostLibraryView.model_validate(need))) for need in wheel.host_libraries),
         *(_fact("warning", warning, "yellow") for warning in wheel.warnings),
     )
 
 
 def _fact(name: str, value: str, style: str = "default") -> Text:
-    return Text.assemble((f"  {name:<9}", "dim"), (plain_line(value), style))
+    """Return a fact whose text continues below itself; words stay whole, because tags and paths are copied."""
+    lines = textwrap.wrap(plain_line(value), _FACT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return Text.assemble((f"  {name:<9}", "dim"), (f"\n{' ' * 11}".join(lines), style))
 
 
 def _proven_places(wheel: Wheel) -> Iterator[str]:
