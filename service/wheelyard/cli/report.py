@@ -103,7 +103,7 @@ def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None)
         *new,
         *(_fact("change", sentence) for sentence in wheel.changes),
         *(_fact("proven", place) for place in _proven_places(wheel)),
-        _fact("imported", f"{len(wheel.imported_modules)} modules on each of them"),
+        _fact("imported", _count_imports(wheel)),
         *(_fact("needs", describe_need(HostLibraryView.model_validate(need))) for need in wheel.host_libraries),
         *(_fact("warning", warning, "yellow") for warning in wheel.warnings),
     )
@@ -113,6 +113,11 @@ def _fact(name: str, value: str, style: str = "default") -> Text:
     """Return a fact whose text continues below itself; words stay whole, because tags and paths are copied."""
     lines = textwrap.wrap(plain_line(value), _FACT_WIDTH, break_long_words=False, break_on_hyphens=False)
     return Text.assemble((f"  {name:<9}", "dim"), (f"\n{' ' * 11}".join(lines), style))
+
+
+def _count_imports(wheel: Wheel) -> str:
+    count = len(wheel.imported_modules)
+    return f"{count} {'module' if count == 1 else 'modules'}{' on each of them' if len(wheel.proofs) > 1 else ''}"
 
 
 def _proven_places(wheel: Wheel) -> Iterator[str]:

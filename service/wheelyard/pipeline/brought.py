@@ -22,7 +22,7 @@ from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_j
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, known
 from wheelyard.pipeline.prepare import builder_of, source_of
-from wheelyard.pipeline.repair import accept, check, check_tagged, read_report
+from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
 from wheelyard.pipeline.verify import verify
 from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes
 from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
@@ -184,7 +184,17 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
             error.add_place(place)
             raise
         wheels.append(known(proven.wheel))
-    return job.knowing(wheel=_combine(wheels))
+    wheel = _combine(wheels)
+    return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *_warn_of_untried(file, served))))
+
+
+def _warn_of_untried(file: WheelFile, served: Sequence[BuilderChoice]) -> Iterator[str]:
+    """Yield a warning if a stable ABI's tag names an older Python than those that the wheel was tried on."""
+    oldest = oldest_python(file)
+    tried = {Target(python=one.python, policy=one.policy).version_info: one.python for one in served}
+    if oldest is not None and oldest < min(tried):
+        pythons = " and ".join(tried[version] for version in sorted(tried))
+        yield f"Its tag says Python {oldest[0]}.{oldest[1]} and newer; it was tried on {pythons} alone."
 
 
 async def _on(builder: BuilderChoice, job: Job, tools: Tools) -> Job:

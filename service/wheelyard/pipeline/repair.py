@@ -109,14 +109,19 @@ async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
     auditwheel does not check the tag (https://github.com/pypa/auditwheel/issues/395).
     """
     target = job.claim.order.target
-    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
-    floor = min(((int(match[1]), int(match[2])) for match in floors if match), default=target.version_info)
-    if floor >= target.version_info:
+    oldest = oldest_python(file)
+    if oldest is None or oldest >= target.version_info:
         return ()
-    oldest = f"{floor[0]}.{floor[1]}"
-    warning = f"Its tag says Python {oldest} and newer; it was compiled with and tried on {target.python} alone."
+    claim = ".".join(map(str, oldest))
+    warning = f"Its tag says Python {claim} and newer; it was compiled with and tried on {target.python} alone."
     await job.note(f"warning: {warning}")
     return (warning,)
+
+
+def oldest_python(file: WheelFile) -> tuple[int, int] | None:
+    """Return the oldest Python that a stable ABI's tags name; None if there are none."""
+    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
+    return min(((int(match[1]), int(match[2])) for match in floors if match), default=None)
 
 
 async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:

@@ -135,6 +135,15 @@ async def test_targets_of_other_machines_are_not_tried(tmp_path: Path) -> None:
     assert proven(job) == ["bookworm 3.13"]
 
 
+async def test_stable_abi_for_older_pythons_than_there_are_is_a_warning(tmp_path: Path) -> None:
+    stable = "demo-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"
+    job = await go(bringing(tmp_path, stable), leaving(), *[honest_verify] * 6)
+    assert known(job.wheel).warnings == ("Its tag says Python 3.8 and newer; it was tried on 3.11 and 3.13 alone.",)
+    known_python = "demo-1.0-cp311-abi3-manylinux_2_17_x86_64.whl"
+    job = await go(bringing(tmp_path, known_python), leaving(), *[honest_verify] * 6)
+    assert known(job.wheel).warnings == ()
+
+
 async def test_failed_proof_names_its_target(tmp_path: Path) -> None:
     pipeline = bringing(tmp_path, COMPLIANT)
     with pytest.raises(VerifyFailedError, match=r"^On bookworm with Python 3\.13: demo 1\.0 does not work"):

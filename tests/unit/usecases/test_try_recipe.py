@@ -1,8 +1,10 @@
 """A release is tried by the same planner and stages as in the service, and nothing of it is published."""
 
 import asyncio
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -189,6 +191,18 @@ async def test_wheel_is_kept_as_it_was_verified(tmp_path: Path) -> None:
     assert job.repaired is not None
     (kept,) = (tmp_path / "dist" / "new").iterdir()
     assert (kept.name, kept.read_bytes()) == (job.repaired.path.name, job.repaired.path.read_bytes())
+
+
+async def test_wheel_that_cannot_be_saved_whole_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_the_disk(_: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "full")
+
+    harness = make_harness(tmp_path)
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    with pytest.raises(OSError, match="full"):
+        await save_in(tmp_path / "dist")(harness.repaired(), harness.tools)
+    assert list((tmp_path / "dist").iterdir()) == []
 
 
 def test_last_stage_alone_may_be_another_or_none() -> None:
