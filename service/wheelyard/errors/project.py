@@ -352,11 +352,55 @@ class RepairFailedError(ProjectError):
 
     code = "repair-failed"
 
-    def __init__(self, *, wheel: str, policy: str, reason: str) -> None:
+    def __init__(self, *, wheel: str, policy: str | None, reason: str) -> None:
         self.wheel, self.policy, self.reason = wheel, policy, reason
+        """``policy`` is None for a brought wheel, which may get the tag of any policy."""
+        advice = (
+            "Request a platform with a newer glibc, or have the recipe provide a library that complies."
+            if policy
+            else "Build it so that it contains its libraries, or name their system packages in the project's recipe."
+        )
+        super().__init__(f"{wheel} cannot be made to comply with {policy or 'any manylinux policy'}: {reason}.", advice)
+
+
+class InvalidWheelError(ProjectError):
+    """A brought file is not a wheel whose parts agree."""
+
+    code = "invalid-wheel"
+
+    def __init__(self, *, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
         super().__init__(
-            f"{wheel} cannot be made to comply with {policy}: {reason}.",
-            "Request a platform with a newer glibc, or have the recipe provide a library that complies.",
+            f"{file} is not a usable wheel: {reason}.",
+            "Build it again with a current build backend, and do not rename or edit it afterwards.",
+        )
+
+
+class PythonTagFalseError(ProjectError):
+    """A brought wheel says that it runs on any Python, and has extension modules for certain ones."""
+
+    code = "python-tag-false"
+
+    def __init__(self, *, wheel: str, tag: str, modules: Sequence[str]) -> None:
+        self.wheel, self.tag, self.modules = wheel, tag, tuple(modules)
+        super().__init__(
+            f"{wheel} has the tag {tag}, and contains extension modules of CPython: {', '.join(self.modules)}.",
+            "Build it again as a platform wheel, with the tag of its Python: tell the build backend that it has "
+            "extension modules (setuptools: ext_modules, or has_ext_modules), and do not set the tag by hand.",
+        )
+
+
+class NoTargetFitsError(ProjectError):
+    """No target of the catalogue accepts a brought wheel's tags, so that nothing can prove it."""
+
+    code = "no-target-fits"
+
+    def __init__(self, *, wheel: str, requires_python: str | None, known: Sequence[str]) -> None:
+        self.wheel, self.requires_python, self.known = wheel, requires_python, tuple(known)
+        wants = f" (Requires-Python: {requires_python})" if requires_python else ""
+        super().__init__(
+            f"{wheel}{wants} installs on none of the targets that there are: {', '.join(self.known)}.",
+            "Build it for one of these targets, or add its Python or suite to the catalogue.",
         )
 
 

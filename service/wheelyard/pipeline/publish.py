@@ -1,6 +1,7 @@
 """Stage publish: upload the verified wheel to the index and read it back."""
 
 import asyncio
+import secrets
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -42,9 +43,19 @@ def save_in(folder: Path) -> StageFunction:
     async def keep(job: Job, tools: Tools) -> Job:
         del tools
         wheel = known(job.repaired).path
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread(shutil.copyfile, wheel, folder / wheel.name)
+        await asyncio.to_thread(_copy_whole, wheel, folder)
         await job.note(f"kept {folder / wheel.name}")
         return job
 
     return keep
+
+
+def _copy_whole(file: Path, folder: Path) -> None:
+    """Copy a file into a folder, so that its name is there only with all its bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{file.name}.new-{secrets.token_hex(4)}"
+    try:
+        shutil.copyfile(file, partial)
+        partial.replace(folder / file.name)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -92,6 +92,39 @@ class _Report(BaseModel):
     lies: _Lies = ()
 
 
+class _SearchPath(_Reported):
+    file: _Text
+    before: Annotated[str, Field(max_length=1000)]
+    after: Annotated[str, Field(max_length=1000)]
+
+
+class _Changes(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    is_changed: bool
+    search_paths: Annotated[tuple[_SearchPath, ...], Field(max_length=2000)] = ()
+    dropped_libraries: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPath:
+    """Where a native file has its libraries searched (RPATH), before and after a repair."""
+
+    file: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BroughtChanges:
+    """What the repair of a brought wheel changed beside its tags and its libraries."""
+
+    is_changed: bool
+    search_paths: tuple[SearchPath, ...]
+    dropped_libraries: tuple[str, ...]
+    """Libraries that it does not link to any more."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepairReport:
     """The report of a repair."""
@@ -190,6 +223,16 @@ def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
         native=NativeContent(extensions=report.extensions, files=report.native_files),
         grafted=tuple(GraftedLibrary(**one.model_dump()) for one in report.grafted),
         lies=_lies_of(report.lies),
+    )
+
+
+def read_changes(fields: Mapping[str, Any]) -> BroughtChanges:
+    """Parse what the repair of a brought wheel changed; raise ValueError."""
+    said = _Changes.model_validate_json(json.dumps(fields))
+    return BroughtChanges(
+        is_changed=said.is_changed,
+        search_paths=tuple(SearchPath(**one.model_dump()) for one in said.search_paths),
+        dropped_libraries=said.dropped_libraries,
     )
 
 

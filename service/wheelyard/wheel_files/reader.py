@@ -125,7 +125,7 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
 
     Args:
         source: The wheel's path, or a seekable file.
-        order: What it was built for; None for a wheel without an order.
+        order: What it was built or brought for; None for a wheel without an order.
         filename: Its file name; it may be left out for a path.
 
     Raises:
@@ -136,7 +136,8 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
         if order is not None:
             release = _Release(project=order.project, version=order.version, origin="was ordered")
             release.check(f"the file name {wheel.filename}", wheel.name.project, wheel.name.version)
-            _check_fit(wheel.filename, wheel.name.tags, order.target)
+            if not order.is_brought:  # its own tags say where it is proven, not the target that it is repaired on
+                _check_fit(wheel.filename, wheel.name.tags, order.target)
         # From the outside in: nothing is read before the members' own names and sizes are checked.
         with _judging(FindingKind.ZIP_AMBIGUOUS):
             check_members(bundle.infolist())
