@@ -368,11 +368,11 @@ class InvalidWheelError(ProjectError):
 
     code = "invalid-wheel"
 
-    def __init__(self, *, file: str, reason: str) -> None:
-        self.file, self.reason = file, reason
+    def __init__(self, *, file: str, reason: str, lies: Sequence[WheelLie] = (), remedy: str = "") -> None:
+        self.file, self.reason, self.lies, self.remedy = file, reason, tuple(lies), remedy
         super().__init__(
             f"{file} is not a usable wheel: {reason}.",
-            "Build it again with a current build backend, and do not rename or edit it afterwards.",
+            remedy or "Build it again with a current build backend, and do not rename or edit it afterwards.",
         )
 
 

@@ -15,6 +15,7 @@ from wheelyard.domain.builds.build import GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.catalogue.brought import builders_served, oldest_claim
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.healing.wheel_claims import invalid_wheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import InvalidWheelError, ProjectError
 from wheelyard.pipeline.build import MAX_EPOCH
@@ -25,7 +26,7 @@ from wheelyard.pipeline.prepare import builder_of, source_of
 from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
 from wheelyard.pipeline.verify import verify
 from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes
-from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
+from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel, tag_of
 from wheelyard.zip_files import open_zip
 
 T = TypeVar("T")
@@ -60,6 +61,8 @@ async def take_wheel(job: Job, tools: Tools) -> Job:
     try:
         await asyncio.to_thread(check_wheel, path, job.claim.order)
         epoch = await asyncio.to_thread(_newest_time, path)
+    except RefusedWheelError as error:
+        raise invalid_wheel(path.name, str(error), error.kind) from error
     except ValueError as error:
         raise InvalidWheelError(file=path.name, reason=str(error)) from error
     # The place for checks of what the wheel claims that need no builder: they raise a ProjectError.

@@ -43,6 +43,7 @@ async def repair(job: Job, tools: Tools) -> Job:
 
     Raises:
         ExtensionMissingError: it lacks extension modules that its sdist, or its recipe, promises.
+        WheelClaimsFalseError: its tags, or the names of its files, claim what is not so.
         GraftRefusedError: it contains libraries that its recipe forbids.
         PolicyFloorError: it needs a newer glibc than its recipe promises.
     """

@@ -27,6 +27,7 @@ from wheelyard.errors import (
     ExtensionMissingError,
     ImageBuildFailedError,
     InternalError,
+    InvalidWheelError,
     OperatorError,
     PackageUnknownError,
     ProjectError,
@@ -359,13 +360,15 @@ class _Attempt:
             look = self._tools.parsers.run(
                 host_findings, (*libraries, *modules, *error.problems), what=f"the proof of {release}", caller=release
             )
+        elif isinstance(error, InvalidWheelError | UntrustedOutputError | WheelClaimsFalseError):
+            return claim_findings(error.lies)
         elif isinstance(error, BuildFailedError | ExtensionMissingError):
             calls = error.network if isinstance(error, BuildFailedError) else ()
             look = self._tools.parsers.run(
                 read_findings, log.telling(), tuple(calls), what=f"the log of {release}", caller=release
             )
         else:
-            return claim_findings(error.lies) if isinstance(error, UntrustedOutputError | WheelClaimsFalseError) else ()
+            return ()
         lost = lost_findings(error.missing) if isinstance(error, ExtensionMissingError) else ()
         try:
             return (*await look, *lost)

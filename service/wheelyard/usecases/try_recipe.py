@@ -14,11 +14,12 @@ from pathlib import Path
 
 from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Stage, Status
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
-from wheelyard.errors import InvalidWheelError, NotFoundError
+from wheelyard.domain.healing.wheel_claims import invalid_wheel
+from wheelyard.errors import NotFoundError
 from wheelyard.pipeline.job import Step, Tools
 from wheelyard.usecases.request_build import BroughtWheel, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.wheel_files.reader import check_wheel
+from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
 
 class TryRecipe:
@@ -68,8 +69,8 @@ def _read_brought(path: Path, suite: str | None) -> BroughtWheel:
         raise NotFoundError(kind="file", name=str(path))
     try:
         file = check_wheel(path)
-    except ValueError as error:
-        raise InvalidWheelError(file=path.name, reason=str(error)) from error
+    except RefusedWheelError as error:
+        raise invalid_wheel(path.name, str(error), error.kind) from error
     return BroughtWheel(
         filename=path.name,
         url=path.absolute().as_uri(),

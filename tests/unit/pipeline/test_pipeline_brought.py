@@ -221,8 +221,10 @@ async def test_false_python_tag_and_missing_library_are_told(tmp_path: Path) -> 
 
 async def test_wheel_whose_parts_disagree_is_refused_before_any_container(tmp_path: Path) -> None:
     pipeline = bringing(tmp_path, PURE, make_wheel(PURE, version="2.0"))
-    with pytest.raises(InvalidWheelError, match=r"METADATA says demo 2\.0"):
+    with pytest.raises(InvalidWheelError, match=r"METADATA says demo 2\.0") as caught:
         await go(pipeline)
+    assert [lie.kind for lie in caught.value.lies] == ["metadata-mismatch"]
+    assert caught.value.hint.startswith("Rename the file, or change the name, version or tags")
     assert pipeline.engine.runs == []
 
 

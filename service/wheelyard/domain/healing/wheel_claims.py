@@ -5,7 +5,7 @@ from typing import Final
 
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.signs import finding_of
-from wheelyard.errors import WheelLie
+from wheelyard.errors import InvalidWheelError, WheelLie
 
 _MOST: Final = 40
 _AGAIN: Final = "and build the wheel again."
@@ -65,6 +65,12 @@ REMEDIES: Final = {
     ),
 }
 """What fixes each kind, as sentences."""
+
+
+def invalid_wheel(file: str, reason: str, kind: FindingKind) -> InvalidWheelError:
+    """Return the error for a brought wheel that is refused, with the remedy of the kind of its lie."""
+    lie = WheelLie(kind=kind, subject=file, detail=reason)
+    return InvalidWheelError(file=file, reason=reason, lies=[lie], remedy=REMEDIES[kind])
 
 
 def claim_findings(lies: Sequence[WheelLie]) -> tuple[Finding, ...]:
