@@ -17,7 +17,7 @@ from wheelyard.assembly.images import builder_facts
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
 from wheelyard.domain.healing.healing import HealMode
-from wheelyard.pipeline.job import Step, Tools
+from wheelyard.pipeline.job import StageFunction, Step, Tools
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.usecases.request_build import PlanBuild
@@ -28,14 +28,14 @@ from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe
 @contextlib.asynccontextmanager
 async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
     """Make a trial of releases, which saves the verified wheel in a folder, if there is one."""
-    async with _open(parts, recipes, keep) as made:
+    async with _open(parts, recipes, save_in(keep) if keep else None) as made:
         yield TryRecipe(plan=made.plan, steps=made.steps, tools=made.tools, options=made.options)
 
 
 @contextlib.asynccontextmanager
 async def open_repair(parts: Parts, *, recipes: RecipeFolders, keep: Path) -> AsyncIterator[RepairWheel]:
-    """Make a repair of wheels on this host, which saves the verified ones in a folder."""
-    async with _open(parts, recipes, keep) as made:
+    """Make a repair of wheels on this host, which saves the verified ones in a folder and replaces none."""
+    async with _open(parts, recipes, save_in(keep, may_replace=False)) as made:
         yield RepairWheel(plan=made.plan, steps=made.steps, tools=made.tools, options=made.options)
 
 
@@ -48,7 +48,7 @@ class _Made:
 
 
 @contextlib.asynccontextmanager
-async def _open(parts: Parts, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[_Made]:
+async def _open(parts: Parts, recipes: RecipeFolders, last: StageFunction | None) -> AsyncIterator[_Made]:
     settings = parts.settings
     name = f"{worker_name(settings)}-trial-{os.getpid()}"
     options = attempt_options(settings, name)
@@ -57,7 +57,7 @@ async def _open(parts: Parts, recipes: RecipeFolders, keep: Path | None) -> Asyn
         try:
             yield _Made(
                 plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(parts)),
-                steps=steps_to(save_in(keep) if keep else None),
+                steps=steps_to(last),
                 tools=attempt_tools(
                     parts,
                     name,

@@ -27,6 +27,7 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.errors import (
     BuildFailedError,
     EngineUnavailableError,
+    FileExistsAlreadyError,
     InvalidWheelError,
     NoTargetFitsError,
     NotFoundError,
@@ -191,6 +192,21 @@ async def test_wheel_is_kept_as_it_was_verified(tmp_path: Path) -> None:
     assert job.repaired is not None
     (kept,) = (tmp_path / "dist" / "new").iterdir()
     assert (kept.name, kept.read_bytes()) == (job.repaired.path.name, job.repaired.path.read_bytes())
+
+
+async def test_other_wheel_of_the_same_name_is_not_replaced_unless_it_may_be(tmp_path: Path) -> None:
+    harness = make_harness(tmp_path)
+    job, folder = harness.repaired(), tmp_path / "dist"
+    keep = save_in(folder, may_replace=False)
+    await keep(job, harness.tools)
+    await keep(job, harness.tools)
+    (saved,) = folder.iterdir()
+    saved.write_bytes(b"another")
+    with pytest.raises(FileExistsAlreadyError):
+        await keep(job, harness.tools)
+    assert saved.read_bytes() == b"another"
+    await save_in(folder)(job, harness.tools)
+    assert saved.read_bytes() != b"another"
 
 
 async def test_wheel_that_cannot_be_saved_whole_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
