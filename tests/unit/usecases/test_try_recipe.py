@@ -318,6 +318,7 @@ def test_files_are_repaired_in_turn_and_one_refusal_does_not_stop_the_rest(
 
     monkeypatch.setattr(recipes, "open_repair", open_repair)
     monkeypatch.setattr(recipes, "make_parts", make_parts)
+    monkeypatch.setattr(recipes, "configure_logs", lambda **_: None)  # other tests read this process's logs
     monkeypatch.setattr(recipes, "load_settings", lambda: Settings(state_dir=tmp_path / "state"))
     options = recipes.RepairOptions(keep=tmp_path / "out", suite=None, folder=None)
 
