@@ -285,8 +285,8 @@ def repair_files(files: Sequence[Path], options: RepairOptions, *, as_json: bool
         for one in done:
             output().print(report_repaired(one.file.name, one.wheel, one.failure), soft_wrap=True)
         refused = sum(one.wheel is None for one in done)
-        files = "1 file" if len(done) == 1 else f"{len(done)} files"
-        note(f"{files}, {refused or 'none'} refused")
+        count = "1 file" if len(done) == 1 else f"{len(done)} files"
+        note(f"{count}, {refused or 'none'} refused")
     return ExitCode.BUILD_FAILED if any(one.wheel is None for one in done) else ExitCode.OK
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.contract.samples import sample_wheel
 from tests.fakes.images import MemoryRecipes
 from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
@@ -318,10 +319,12 @@ def test_files_are_repaired_in_turn_and_one_refusal_does_not_stop_the_rest(
 
     monkeypatch.setattr(recipes, "open_repair", open_repair)
     monkeypatch.setattr(recipes, "make_parts", make_parts)
+    monkeypatch.setattr(recipes, "configure_logs", lambda **_: None)  # other tests read this process's logs
     monkeypatch.setattr(recipes, "load_settings", lambda: Settings(state_dir=tmp_path / "state"))
     options = recipes.RepairOptions(keep=tmp_path / "out", suite=None, folder=None)
 
-    code = recipes.repair_files(files, options, as_json=False)
+    with capture_logs():
+        code = recipes.repair_files(files, options, as_json=False)
 
     printed = capsys.readouterr().out
     assert code is ExitCode.BUILD_FAILED
@@ -330,7 +333,8 @@ def test_files_are_repaired_in_turn_and_one_refusal_does_not_stop_the_rest(
     assert "  change   It was written anew, with a build tag.\n  proven   bookworm, Python 3.13\n" in printed
     assert max(map(len, printed.replace(WHEEL.filename, "").splitlines())) <= 80
 
-    assert recipes.repair_files(files[1:], options, as_json=True) is ExitCode.OK
+    with capture_logs():
+        assert recipes.repair_files(files[1:], options, as_json=True) is ExitCode.OK
     (document,) = json.loads(capsys.readouterr().out)
     assert (document["result"], document["wheel"]["filename"]) == ("changed", WHEEL.filename)
     assert document["wheel"]["proofs"][0]["suite"] == "bookworm"
