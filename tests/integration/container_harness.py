@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,14 +39,15 @@ from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.images import container_users, image_builder
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
-from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
 from wheelyard.domain.builds.log_text import read_note
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.healing import HealMode, HealRules
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.interfaces import Limits, SourceIndex
-from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.job import Step, Tools
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
@@ -121,6 +122,8 @@ class PackageRun:
     heal: HealMode = HealMode.OFF
     archives: FakeArchives = field(default_factory=FakeArchives)
     """The suite's archive, as far as the test's project asks for it."""
+    steps: Sequence[Step] | None = None
+    """The stages; None for those of a worker."""
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -149,7 +152,7 @@ class PackageRun:
             disk_full=disk_full_error,
         )
         tools = self._tools(PackagesAndUpstream(own, self.harness.upstream))
-        steps = steps_to(publish_on(self.index, MemoryWheels(self.state)))
+        steps = self.steps or steps_to(publish_on(self.index, MemoryWheels(self.state)))
         await RunBuild(store=MemoryAttempts(self.state), steps=steps, tools=tools, options=options)(self.build_id)
         return await self.builds.get(self.build_id)
 
@@ -179,7 +182,13 @@ class PackageRun:
             requirement=self.project,
             project=self.project,
             version=self.version,
-            sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
+            sdist=SdistSource(
+                filename=sdist.filename,
+                url=sdist.url,
+                sha256=sdist.sha256,
+                size_bytes=sdist.size_bytes,
+                kind=SourceKind(sdist.kind),
+            ),
             target=TARGET,
             builder=self.suite,
             recipe_digest=self.recipe.digest,
@@ -205,6 +214,7 @@ class PackageRun:
             archives=self.archives,
             heal=HealRules(mode=self.heal),
             read_needs=read_needs,
+            builders=(BuilderChoice(suite=self.suite, python=TARGET.python, policy=TARGET.policy),),
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

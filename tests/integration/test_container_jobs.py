@@ -113,6 +113,45 @@ async def test_same_sdist_gives_the_same_bytes_again(harness: ContainerHarness, 
     assert again.index.files == native.index.files
 
 
+async def test_tag_that_promises_an_older_glibc_is_corrected(harness: ContainerHarness) -> None:
+    wheel = succeeded(await harness.run_of("claims-old-glibc").go())
+    assert wheel.tag_before_repair == "cp313-cp313-manylinux1_x86_64"
+    assert (wheel.policy, wheel.tag) == ("manylinux_2_34_x86_64", "cp313-cp313-manylinux_2_34_x86_64")
+    assert (
+        "manylinux1_x86_64: it needs GLIBC_2.34 of libc.so.6, so it complies with manylinux_2_34_x86_64 (tag-too-old)."
+    ) in wheel.warnings
+
+
+@pytest.mark.parametrize(
+    ("project", "kind", "name", "said"),
+    [
+        (
+            "abi3-false",
+            "abi3-violated",
+            "abi3_false.abi3.so",
+            "the stable ABI of Python 3.9, and it needs PyUnicode_New (not in the stable ABI)",
+        ),
+        (
+            "leaves-library-behind",
+            "library-not-promised",
+            "libleft.so.1",
+            "leaves_library_behind.cpython-313-x86_64-linux-gnu.so needs it; it is neither in the wheel nor here",
+        ),
+    ],
+)
+async def test_false_claim_fails_with_its_name(
+    harness: ContainerHarness, project: str, kind: str, name: str, said: str
+) -> None:
+    run = harness.run_of(project)
+    failure = failed(await run.go())
+    assert (failure.stage, failure.code) == (Stage.REPAIR, "wheel-claims-false")
+    (finding,) = failure.findings
+    assert (finding.kind.value, finding.name) == (kind, name)
+    assert said in finding.cause
+    assert finding.remedy in failure.hint
+    assert run.index.files == {}
+
+
 async def test_pure_wheel_gets_a_build_tag_only(harness: ContainerHarness) -> None:
     wheel = succeeded(await harness.run_of("pure").go())
     assert wheel.filename == "pure-1.0-1.bookworm-py3-none-any.whl"

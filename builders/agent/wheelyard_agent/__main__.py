@@ -46,6 +46,8 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
         from wheelyard_agent.build import build_wheel as act
     elif job["kind"] == "vendor":
         from wheelyard_agent.vendor import vendor_crates as act
+    elif job["kind"] == "repair" and job.get("brought"):
+        from wheelyard_agent.brought import repair_brought as act
     elif job["kind"] == "repair":
         from wheelyard_agent.repair import repair_wheel as act
     elif job["kind"] == "libraries":

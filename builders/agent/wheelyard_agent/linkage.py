@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_SEARCH = {"DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
 _VERSION_INDEX = 0x7FFF  # the highest bit hides a symbol (gABI's GNU extension, "Symbol Versioning")
 
 
@@ -26,6 +27,25 @@ def read_linkage(wheel: Path, members: Iterable[str]) -> dict[str, Linkage]:
     """Return the needs of a wheel's native members; a file that is not dynamic ELF has none."""
     with zipfile.ZipFile(wheel) as bundle:
         return {member: _read(bundle.read(member)) for member in members}
+
+
+def read_search_paths(wheel: Path, members: Iterable[str]) -> dict[str, str]:
+    """Return where each native member has its libraries searched (DT_RPATH, DT_RUNPATH); empty if it names nothing."""
+    with zipfile.ZipFile(wheel) as bundle:
+        return {member: _read_search_path(bundle.read(member)) for member in members}
+
+
+def _read_search_path(data: bytes) -> str:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        tags = list(_section(ELFFile(io.BytesIO(data)), ".dynamic", "iter_tags"))
+        paths = {tag.entry.d_tag: getattr(tag, _SEARCH[tag.entry.d_tag]) for tag in tags if tag.entry.d_tag in _SEARCH}
+    except (ELFError, AttributeError, KeyError, ValueError):
+        return ""
+    # The dynamic loader ignores DT_RPATH where there is a DT_RUNPATH (ld.so(8)).
+    return str(paths.get("DT_RUNPATH", paths.get("DT_RPATH", "")))
 
 
 def _read(data: bytes) -> Linkage:
@@ -74,11 +94,15 @@ class Policies:
         from auditwheel.libc import Libc
         from auditwheel.policy import WheelPolicies
 
-        architecture = re.sub(r"^manylinux_\d+_\d+_", "", platform)
+        architecture = re.sub(r"^(?:manylinux_\d+_\d+|linux)_", "", platform)
         self._policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(architecture))
         self.names = tuple(policy.name for policy in self._policies)
         self.promised = frozenset(name for policy in self._policies for name in policy.whitelist)
         """The libraries that one of the policies promises on every host."""
+
+    def tags_of(self, name: str) -> tuple[str, ...]:
+        """Return the platform tags of a policy: its name and its older alias, if it has one."""
+        return next((name, *policy.aliases) for policy in self._policies if policy.name == name)
 
     def of_version(self, library: str, version: str) -> str:
         """Return the most portable policy that allows a version of a symbol."""

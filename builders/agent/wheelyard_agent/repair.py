@@ -12,10 +12,11 @@ from typing import Any
 
 from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command
 from wheelyard_agent.channel import Channel
+from wheelyard_agent.claims import check_claims, policy_lies
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
-from wheelyard_agent.linkage import Policies, read_linkage
+from wheelyard_agent.linkage import Linkage, Policies, read_linkage
 from wheelyard_agent.policy_reason import NativeFiles, explain_policy
 
 _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
@@ -23,25 +24,36 @@ _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
     """Run a ``repair`` job: ``wheel``, ``platform``, ``build_tag``, ``epoch``, and the recipe's rules for repair."""
-    wheel = inbox / job["wheel"]
-    env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
-    env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel searches patchelf on PATH
+    wheel, env = inbox / job["wheel"], tools_environment(job, scratch)
+    refuse_lies(check_claims(wheel))
     members = elf_members(wheel)
     extensions = extension_modules(wheel, members)
     tags = ["--build", job["build_tag"]]
     if members:
         report = _repair_native(wheel, members, job, scratch, env)
+        if report["lies"]:  # auditwheel keeps a false older tag that the build gave
+            tags += ["--platform-tag", report["policy"]]
     else:
-        tags += _check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
+        tags += check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
         say(f"{wheel.name} is pure: it is left as it is, but for its tags")
-        report = {"policy": None, "policy_reason": None, "grafted": [], "path": wheel}
-    tagged = _set_tags(Path(report.pop("path")), tags, env)
+        report = {"policy": None, "policy_reason": None, "grafted": [], "path": wheel, "lies": []}
+    tagged = set_tags(Path(report.pop("path")), tags, env)
+    # Again, for what repair changed: patchelf can spoil a file, and only what is left now is told.
+    lies = [*report.pop("lies"), *refuse_lies(check_claims(tagged))]
     channel.send_file(tagged)
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
-    channel.send("report", wheel=tagged.name, is_pure=not members, **named, **report)
+    channel.send("report", wheel=tagged.name, is_pure=not members, lies=lies, **named, **report)
 
 
-def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) -> list[str]:
+def refuse_lies(lies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fail if one of the lies is fatal; return those that are warnings."""
+    fatal = [one for one in lies if one["fatal"]]
+    if fatal:
+        raise JobError("wheel-claims-false", lies=fatal)
+    return list(lies)
+
+
+def check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) -> list[str]:
     """Refuse a wheel that has a platform tag but no native file: its extension is missing.
 
     If the recipe allows a pure wheel, return the options that remove the platform tag instead.
@@ -56,45 +68,79 @@ def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) 
     raise JobError("extension-missing", missing=missing, evidence=evidence)
 
 
+def tools_environment(job: Mapping[str, Any], scratch: Path) -> dict[str, str]:
+    """Return the environment of the tools; what they write has the job's time."""
+    env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
+    env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel searches patchelf on PATH
+    return env
+
+
 def _repair_native(
     wheel: Path, members: Sequence[str], job: Mapping[str, Any], scratch: Path, env: Mapping[str, str]
 ) -> dict[str, Any]:
-    rules, out = GraftRules(exclude=job["exclude"], graft=job["graft"]), scratch / "repaired"
+    rules = GraftRules(exclude=job["exclude"], graft=job["graft"])
     before = audit_wheel(wheel, rules=rules, env=env)
+    repaired = graft_libraries(wheel, before, rules, scratch / "repaired", env)
+    # The policy is judged as it is written: what was grafted beyond it is a part of the wheel now.
+    after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
+    _check_policy(after, job["platform"])
+    lies = [one for one in policy_lies(repaired.name, after, {}) if one["kind"] == "tag-too-old"]
+    return {**describe_native(repaired, members, before, after, env), "path": repaired, "lies": lies}
+
+
+def graft_libraries(
+    wheel: Path, audit: Mapping[str, Any], rules: GraftRules, out: Path, env: Mapping[str, str]
+) -> Path:
+    """Return a copy of the wheel in a new folder, repaired by auditwheel; ``audit`` is of the wheel as it is."""
     options = ["--plat", "auto", "--wheel-dir", str(out)]
     options += [part for one in rules.exclude for part in ("--exclude", one)]
     if run(auditwheel_command("repair", *options, str(wheel), rules=rules), env=env) != 0:
+        needs = read_linkage(wheel, elf_members(wheel))
+        lies = policy_lies(wheel.name, audit, {name: _needed_by(needs, name) for name in audit["external_libs"]})
+        refuse_lies([{**one, "fatal": True} for one in lies if one["kind"] == "library-not-promised"])
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
     if repaired is None:
         # auditwheel does not change a wheel that cannot comply with any manylinux policy.
-        raise JobError("repair-failed", reason=_why_not(before))
-    # The policy is judged as it is written: what was grafted beyond it is a part of the wheel now.
-    after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
-    _check_policy(after, job["platform"])
-    now = elf_members(repaired)
+        raise JobError("repair-failed", reason=why_not(audit))
+    return repaired
+
+
+def describe_native(
+    wheel: Path, members: Sequence[str], before: Mapping[str, Any], after: Mapping[str, Any], env: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the policy that a repaired wheel complies with, what sets it, and the origin of each grafted library.
+
+    ``members`` are the native files before the repair, ``before`` and ``after`` the audits.
+    """
+    now = elf_members(wheel)
     grafts = find_grafts(members, now, before["external_libs"])
-    files = NativeFiles(read_linkage(repaired, now), {member: graft.soname for member, graft in grafts.items()})
+    files = NativeFiles(read_linkage(wheel, now), {member: graft.soname for member, graft in grafts.items()})
     policies = Policies(after["overall_tag"])
-    grafted = write_ledger(repaired, grafts, files, promised=policies.promised, env=env)
+    grafted = write_ledger(wheel, grafts, files, promised=policies.promised, env=env)
     beyond = [one["soname"] for one in grafted if one["beyond_policy"]]
     say(f"{after['overall_tag']}: {len(grafted)} libraries were grafted")
     if beyond:
         say(f"grafted although the policy promises them on every host: {', '.join(beyond)}")
     reason = explain_policy(after, files, policies=policies.names, of_version=policies.of_version)
-    return {"policy": after["overall_tag"], "policy_reason": reason, "grafted": grafted, "path": repaired}
+    return {"policy": after["overall_tag"], "policy_reason": reason, "grafted": grafted}
+
+
+def _needed_by(needs: Mapping[str, Linkage], name: str) -> list[str]:
+    return [member for member, linkage in needs.items() if name in linkage.needed]
 
 
 def _check_policy(audit: Mapping[str, Any], platform: str) -> None:
     """Fail if the repaired wheel does not comply with the requested platform."""
     needs, wanted = _POLICY.fullmatch(audit["overall_tag"]), _POLICY.fullmatch(platform)
     if needs is None or wanted is None:
-        raise JobError("repair-failed", reason=_why_not(audit))
+        raise JobError("repair-failed", reason=why_not(audit))
     if (int(needs[1]), int(needs[2])) > (int(wanted[1]), int(wanted[2])):
-        raise JobError("repair-failed", reason=_why_not(audit))
+        raise JobError("repair-failed", reason=why_not(audit))
 
 
-def _why_not(audit: Mapping[str, Any]) -> str:
+def why_not(audit: Mapping[str, Any]) -> str:
+    """Return what an audited wheel needs that its platform does not have."""
     symbols = [f"{max(versions, key=_numbers)} of {soname}" for soname, versions in audit["versioned_symbols"].items()]
     return f"it needs {', '.join(symbols) or 'libraries outside the policy'} ({audit['overall_tag']})"
 
@@ -103,11 +149,11 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _set_tags(wheel: Path, tags: Sequence[str], env: Mapping[str, str]) -> Path:
-    """Set a build tag (PEP 427), so that the wheel never has the file name of upstream's."""
+def set_tags(wheel: Path, tags: Sequence[str], env: Mapping[str, str]) -> Path:
+    """Set tags, with a build tag (PEP 427), so that the wheel never has the file name of upstream's."""
     python = TOOLS / "python"
     command = [str(python), "-m", "wheel", "tags", "--remove", *tags, str(wheel)]
     before = set(wheel.parent.glob("*.whl"))
     if run(command, env=env) != 0:
         raise JobError("repair-failed", reason="its tags could not be set, see the log")
-    return next(iter(set(wheel.parent.glob("*.whl")) - before))
+    return next(iter(set(wheel.parent.glob("*.whl")) - before), wheel)  # it may have had these tags

@@ -323,6 +323,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
         suites=tuple(parts.catalogue.suite),
+        builders=tuple(parts.catalogue.builders()),
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
         network_for_recipes=settings.recipe_network is not None,

@@ -45,6 +45,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         builds.retry,
         builds.targets,
         builders.which,
+        recipes.repair,
         wheels.wheels,
         wheels.yank,
         wheels.unyank,

@@ -1,4 +1,4 @@
-"""Check, explain, draft and try recipes on this host."""
+"""Check, explain, draft and try recipes, and repair wheels, on this host."""
 
 import asyncio
 import codecs
@@ -17,12 +17,12 @@ from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.assembly.parts import Parts, known_suites, make_parts, recipe_registry, source_index
-from wheelyard.assembly.trial import open_trial
+from wheelyard.assembly.trial import open_repair, open_trial
 from wheelyard.cli.console import messages, note, output, print_json
 from wheelyard.cli.log_text import print_log_line
 from wheelyard.cli.problem import ExitCode
-from wheelyard.cli.report import exit_code_of_build, report_build
-from wheelyard.domain.builds.build import Build
+from wheelyard.cli.report import exit_code_of_build, report_build, report_repaired
+from wheelyard.domain.builds.build import Build, Failure, Wheel
 from wheelyard.domain.builds.log_text import LineSplitter, read_note
 from wheelyard.domain.packaging.release import (
     ProjectRequirement,
@@ -39,11 +39,19 @@ from wheelyard.domain.recipes.problems import TextProblem
 from wheelyard.domain.recipes.recipe import Recipe, lint_recipe
 from wheelyard.domain.sdist.contents import SdistContents
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError, NotFoundError, UnknownTargetError
+from wheelyard.errors import (
+    FileExistsAlreadyError,
+    InvalidSdistError,
+    NotFoundError,
+    OperatorError,
+    UnknownTargetError,
+    WheelyardError,
+)
 from wheelyard.logs import configure_logs
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.request_build import BuildRequest
+from wheelyard.usecases.try_recipe import RepairWheel
 
 
 def open_recipes(folder: Path | None = None) -> RecipeFolders:
@@ -243,6 +251,91 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
             return await trial(request, show=screen.show)
         finally:
             screen.end()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepairOptions:
+    """How to repair wheels."""
+
+    keep: Path
+    """Folder to save them in."""
+    suite: str | None
+    """The suite whose builder repairs them; None for the one that each wheel's tags point to."""
+    folder: Path | None
+    """Folder of recipes that take precedence over all others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Repaired:
+    """What became of a file: its wheel, or why it was refused."""
+
+    file: Path
+    wheel: Wheel | None = None
+    failure: Failure | None = None
+
+
+def repair_files(files: Sequence[Path], options: RepairOptions, *, as_json: bool) -> ExitCode:
+    """Repair and prove wheels in turn; print the logs on standard error, the results on standard output."""
+    settings = load_settings()
+    configure_logs(log_format=settings.log_format, level="error")
+    done = asyncio.run(_repair_all(files, options, settings))
+    if as_json:
+        print_json([_repaired_document(one) for one in done])
+    else:
+        for one in done:
+            output().print(report_repaired(one.file.name, one.wheel, one.failure), soft_wrap=True)
+        refused = sum(one.wheel is None for one in done)
+        count = "1 file" if len(done) == 1 else f"{len(done)} files"
+        note(f"{count}, {refused or 'none'} refused")
+    return ExitCode.BUILD_FAILED if any(one.wheel is None for one in done) else ExitCode.OK
+
+
+async def _repair_all(files: Sequence[Path], options: RepairOptions, settings: Settings) -> list[_Repaired]:
+    parts = await make_parts(settings)
+    recipes = recipe_registry(parts, *([options.folder] if options.folder else []))
+    await recipes.update()
+    async with open_repair(parts, recipes=recipes, keep=options.keep) as repair:
+        return [await _repair_one(file, repair, options.suite) for file in files]
+
+
+async def _repair_one(file: Path, repair: RepairWheel, suite: str | None) -> _Repaired:
+    """Repair a wheel; what is wrong with this one file does not stop the others."""
+    messages().print(Text(f"{file.name}", style="bold"), soft_wrap=True)
+    screen = _Screen()
+    try:
+        build = await repair(file, suite=suite, show=screen.show)
+    except OperatorError:
+        raise
+    except WheelyardError as error:
+        return _Repaired(file=file, failure=Failure.of(error, stage=None))
+    finally:
+        screen.end()
+    return _Repaired(file=file, wheel=build.wheel, failure=build.failure)
+
+
+def _repaired_document(one: _Repaired) -> dict[str, object]:
+    wheel, failure = one.wheel, one.failure
+    return {
+        "file": str(one.file),
+        "result": "refused" if wheel is None else "changed" if wheel.changes else "unchanged",
+        "wheel": wheel
+        and {
+            "filename": wheel.filename,
+            "sha256": wheel.sha256,
+            "policy": wheel.policy,
+            "changes": wheel.changes,
+            "grafted": [asdict(library) for library in wheel.grafted],
+            "proofs": [asdict(proof) for proof in wheel.proofs],
+            "warnings": wheel.warnings,
+        },
+        "failure": failure
+        and {
+            "code": failure.code,
+            "stage": failure.stage,
+            "summary": failure.summary,
+            "hint": failure.hint,
+        },
+    }
 
 
 class _Screen:

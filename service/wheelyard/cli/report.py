@@ -1,5 +1,6 @@
 """Describe the result of a build for people."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,7 +14,7 @@ from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLi
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
-from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.build import Failure, Status, Wheel
 from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.story import tell_story
@@ -23,6 +24,8 @@ _SHOWN_MODULES: Final = 6
 _SHOWN_FINDINGS: Final = 8
 _FINDING_WIDTH: Final = 54
 """Characters of a finding beside its kind, so that a line has at most 80."""
+_FACT_WIDTH: Final = 69
+"""Characters of a fact of a brought wheel, so that a line has at most 80."""
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
@@ -78,6 +81,50 @@ def _pause(build: BuildView) -> Iterator[RenderableType]:
     failure = build.attempts[-1].failure if build.attempts else None
     if failure is not None:
         yield report_failure(failure)
+
+
+def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None) -> RenderableType:
+    """Return what became of a brought wheel: its new name, what was changed, and where it was proven; or the refusal.
+
+    A name has a line of its own, since it alone may fill one.
+    """
+    heading = Text(plain_line(filename), style="bold")
+    if wheel is None:
+        code = failure.code if failure else "cancelled"
+        lines = [_fact("result", f"refused: {code}", "bold red")]
+        if failure is not None:
+            lines += [_fact("why", failure.summary), _fact("to do", failure.hint)]
+        return Group(heading, *lines)
+    result = "changed into" if wheel.changes else "unchanged"
+    new = [Text(f"    {plain_line(wheel.filename)}", style="bold green")] if wheel.changes else []
+    return Group(
+        heading,
+        _fact("result", result, "bold green"),
+        *new,
+        *(_fact("change", sentence) for sentence in wheel.changes),
+        *(_fact("proven", place) for place in _proven_places(wheel)),
+        _fact("imported", _count_imports(wheel)),
+        *(_fact("needs", describe_need(HostLibraryView.model_validate(need))) for need in wheel.host_libraries),
+        *(_fact("warning", warning, "yellow") for warning in wheel.warnings),
+    )
+
+
+def _fact(name: str, value: str, style: str = "default") -> Text:
+    """Return a fact whose text continues below itself; words stay whole, because tags and paths are copied."""
+    lines = textwrap.wrap(plain_line(value), _FACT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return Text.assemble((f"  {name:<9}", "dim"), (f"\n{' ' * 11}".join(lines), style))
+
+
+def _count_imports(wheel: Wheel) -> str:
+    count = len(wheel.imported_modules)
+    return f"{count} {'module' if count == 1 else 'modules'}{' on each of them' if len(wheel.proofs) > 1 else ''}"
+
+
+def _proven_places(wheel: Wheel) -> Iterator[str]:
+    """Yield each suite with the Pythons on which the wheel was proven there."""
+    for suite in dict.fromkeys(proof.suite for proof in wheel.proofs):
+        pythons = ", ".join(proof.python for proof in wheel.proofs if proof.suite == suite)
+        yield f"{suite}, Python {pythons}"
 
 
 def report_wheel(wheel: WheelView) -> RenderableType:
@@ -153,8 +200,8 @@ def report_failure(failure: FailureView) -> RenderableType:
 
 
 def _report_findings(findings: tuple[LogFindingView, ...]) -> Iterator[RenderableType]:
-    """Yield what the log says is missing or wrong, a line each; a single one is in the summary already."""
-    yield Text(f"The log names {len(findings)} things that are missing or wrong:", style="bold")
+    """Yield what is missing or wrong, a line each; a single one is in the summary already."""
+    yield Text(f"{len(findings)} things are missing or wrong:", style="bold")
     for one in findings[:_SHOWN_FINDINGS]:
         version = f" {one.bound}" if one.bound else ""
         has = f" (has {one.found})" if one.found else ""

@@ -14,6 +14,10 @@ class WheelyardError(Exception):
         self.summary = summary
         self.hint = hint
 
+    def add_place(self, place: str) -> None:
+        """Begin the summary with where it happened, such as the target of several on which a proof failed."""
+        self.summary = f"On {place}: {self.summary}"
+
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()
 

@@ -13,6 +13,7 @@ _NEWER_RUST: Final = re.compile(
 )
 _MOST_LIBRARIES: Final = 5
 _MOST_LOST: Final = 20
+_MOST_LIES: Final = 5
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
@@ -39,6 +40,18 @@ class NetworkCall:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host and self.port else self.host
         return f"{host}:{self.port}" if self.port else self.host
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelLie:
+    """A false claim of a wheel; its texts are untrusted."""
+
+    kind: str
+    """Its name, such as ``abi3-violated``; each kind has a row in ``docs/healing.md``."""
+    subject: str
+    """The wheel, or the member or tag that it is about."""
+    detail: str
+    """What is claimed, and what is true."""
 
 
 class InvalidSdistError(ProjectError):
@@ -326,11 +339,11 @@ class UntrustedOutputError(ProjectError):
 
     code = "untrusted-output"
 
-    def __init__(self, *, stage: str, reason: str) -> None:
-        self.stage, self.reason = stage, reason
+    def __init__(self, *, stage: str, reason: str, lies: Sequence[WheelLie] = (), remedy: str = "") -> None:
+        self.stage, self.reason, self.lies, self.remedy = stage, reason, tuple(lies), remedy
         super().__init__(
             f"The {stage} container's output was refused: {reason}.",
-            "Read the log: the project's own code may have tampered with its output.",
+            f"{remedy} Read the log: the project's own code may have tampered with its output.".strip(),
         )
 
 
@@ -339,11 +352,70 @@ class RepairFailedError(ProjectError):
 
     code = "repair-failed"
 
-    def __init__(self, *, wheel: str, policy: str, reason: str) -> None:
+    def __init__(self, *, wheel: str, policy: str | None, reason: str) -> None:
         self.wheel, self.policy, self.reason = wheel, policy, reason
+        """``policy`` is None for a brought wheel, which may get the tag of any policy."""
+        advice = (
+            "Request a platform with a newer glibc, or have the recipe provide a library that complies."
+            if policy
+            else "Build it so that it contains its libraries, or name their system packages in the project's recipe."
+        )
+        super().__init__(f"{wheel} cannot be made to comply with {policy or 'any manylinux policy'}: {reason}.", advice)
+
+
+class InvalidWheelError(ProjectError):
+    """A brought file is not a wheel whose parts agree."""
+
+    code = "invalid-wheel"
+
+    def __init__(self, *, file: str, reason: str, lies: Sequence[WheelLie] = (), remedy: str = "") -> None:
+        self.file, self.reason, self.lies, self.remedy = file, reason, tuple(lies), remedy
         super().__init__(
-            f"{wheel} cannot be made to comply with {policy}: {reason}.",
-            "Request a platform with a newer glibc, or have the recipe provide a library that complies.",
+            f"{file} is not a usable wheel: {reason}.",
+            remedy or "Build it again with a current build backend, and do not rename or edit it afterwards.",
+        )
+
+
+class PythonTagFalseError(ProjectError):
+    """A brought wheel says that it runs on any Python, and has extension modules for certain ones."""
+
+    code = "python-tag-false"
+
+    def __init__(self, *, wheel: str, tag: str, modules: Sequence[str]) -> None:
+        self.wheel, self.tag, self.modules = wheel, tag, tuple(modules)
+        super().__init__(
+            f"{wheel} has the tag {tag}, and contains extension modules of CPython: {', '.join(self.modules)}.",
+            "Build it again as a platform wheel, with the tag of its Python: tell the build backend that it has "
+            "extension modules (setuptools: ext_modules, or has_ext_modules), and do not set the tag by hand.",
+        )
+
+
+class NoTargetFitsError(ProjectError):
+    """No target of the catalogue accepts a brought wheel's tags, so that nothing can prove it."""
+
+    code = "no-target-fits"
+
+    def __init__(self, *, wheel: str, requires_python: str | None, known: Sequence[str]) -> None:
+        self.wheel, self.requires_python, self.known = wheel, requires_python, tuple(known)
+        wants = f" (Requires-Python: {requires_python})" if requires_python else ""
+        super().__init__(
+            f"{wheel}{wants} installs on none of the targets that there are: {', '.join(self.known)}.",
+            "Build it for one of these targets, or add its Python or suite to the catalogue.",
+        )
+
+
+class WheelClaimsFalseError(ProjectError):
+    """The wheel's tags, or the names of its files, claim what its native files cannot do."""
+
+    code = "wheel-claims-false"
+
+    def __init__(self, *, wheel: str, lies: Sequence[WheelLie], remedy: str = "") -> None:
+        self.wheel, self.lies, self.remedy = wheel, tuple(lies), remedy
+        shown = "; ".join(f"{lie.subject}: {lie.detail} ({lie.kind})" for lie in self.lies[:_MOST_LIES])
+        more = f"; and {len(self.lies) - _MOST_LIES} more" if len(self.lies) > _MOST_LIES else ""
+        super().__init__(
+            f"{wheel} claims what is not so: {shown or 'the container named nothing'}{more}.",
+            f"It was not published. {remedy or 'Each finding of the failure says what fixes it.'}",
         )
 
 

@@ -22,7 +22,7 @@ from wheelyard.pipeline.wheel_report import read_sources, read_used_packages
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
 _MAX_REQUIREMENTS: Final = 200
-_LAST_EPOCH: Final = (1 << 32) - 1
+MAX_EPOCH: Final = (1 << 32) - 1
 """A time in 2106. Zip files have times until 2107."""
 _MAX_CHARACTERS: Final = 64 << 10
 """The limit of all build requirements together."""
@@ -45,7 +45,7 @@ async def build(job: Job, tools: Tools) -> Job:
             raise
         path = received_wheel(conversation, message)
         epoch = message.fields.get("epoch")
-        if not isinstance(epoch, int) or not 0 <= epoch <= _LAST_EPOCH:
+        if not isinstance(epoch, int) or not 0 <= epoch <= MAX_EPOCH:
             raise conversation.refuse("its report has no epoch that a zip file can hold")
         try:
             sources, used = read_sources(message.fields), read_used_packages(message.fields)

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,17 +24,19 @@ from wheelyard.errors import (
     OutOfMemoryError,
     PatchFailedError,
     ProcessLimitError,
+    PythonTagFalseError,
     RepairFailedError,
     SourceUnusableError,
     ToolchainTooOldError,
     VerifyFailedError,
+    WheelClaimsFalseError,
     WheelyardError,
 )
 from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, Tools, known
 from wheelyard.pipeline.limits import grant_limits
-from wheelyard.pipeline.wheel_report import read_network_calls, read_sonames, read_use
+from wheelyard.pipeline.wheel_report import read_lies, read_network_calls, read_sonames, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
 BUILD_LABEL: Final = "org.wheelyard.build"
@@ -101,7 +103,7 @@ async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conv
     # A stage that is tried again has a folder of its own: a wheel of the former try may still be used.
     outbox = Path(tempfile.mkdtemp(prefix=f"{sandbox.name}-", dir=job.folder))
     # All images of the job, because one that is used later must not be removed as unused in the meantime.
-    await tools.images.note_use(astuple(known(job.images)))
+    await tools.images.note_use(known(job.images).ids)
     spec = ContainerSpec(
         image=sandbox.image,
         command=(sandbox.python, "-I", "-c", _BOOTSTRAP),
@@ -242,8 +244,12 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
     "crates-refused": lambda said, order: CratesRefusedError(release=_release(order), reason=_reason(said)),
     "crates-unavailable": lambda said, order: CratesUnavailableError(release=_release(order), reason=_reason(said)),
     "repair-failed": lambda said, order: RepairFailedError(
-        wheel=_release(order), policy=order.target.platform, reason=_reason(said)
+        wheel=_release(order), policy=None if order.is_brought else order.target.platform, reason=_reason(said)
     ),
+    "python-tag-false": lambda said, order: PythonTagFalseError(
+        wheel=_release(order), tag=_text(said, "tag"), modules=_texts(said, "modules")
+    ),
+    "wheel-claims-false": lambda said, order: WheelClaimsFalseError(wheel=_release(order), lies=read_lies(said.fields)),
     "extension-missing": lambda said, order: ExtensionMissingError(
         wheel=_release(order), missing=_texts(said, "missing"), evidence=_texts(said, "evidence")
     ),

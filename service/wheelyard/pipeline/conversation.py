@@ -6,13 +6,14 @@ Everything that is read is untrusted: it has limits, is checked, and is refused 
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from wheelyard.domain.builds.build import Stage, storable
 from wheelyard.domain.untrusted.json_text import read_json
-from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
+from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError, WheelLie
 from wheelyard.interfaces import Container, ParserPool
 from wheelyard.pipeline.limits import GrantedLimits
 
@@ -97,9 +98,9 @@ class Conversation:
                 return message
             await self._take_file(message)
 
-    def refuse(self, reason: str) -> UntrustedOutputError:
-        """Return the error for output that violates the protocol."""
-        return UntrustedOutputError(stage=self._stage.value, reason=reason)
+    def refuse(self, reason: str, *, lies: Sequence[WheelLie] = ()) -> UntrustedOutputError:
+        """Return the error for output that violates the protocol, or for a wheel with false claims."""
+        return UntrustedOutputError(stage=self._stage.value, reason=reason, lies=lies)
 
     def _too_large(self, size: int) -> OutputLimitError:
         sent = self._output_bytes - self._room + size

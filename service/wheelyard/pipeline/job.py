@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
@@ -63,6 +64,8 @@ class Tools:
     """Returns the version and the healing of the newest healed build of a project; None if there is none."""
     suites: tuple[str, ...] = ()
     """All suites of the catalogue, in its order."""
+    builders: tuple[BuilderChoice, ...] = ()
+    """All builders of the catalogue, in its order; a brought wheel is proven on each target that its tags claim."""
     heal: HealRules = field(default_factory=HealRules)
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
@@ -75,7 +78,13 @@ class PreparedImages:
     """The images that a job's containers are made from."""
 
     builder: str
-    runtime: str
+    runtime: str | None
+    """None until it is known on which target the wheel is proven, which a brought wheel's repair decides."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the images that there are."""
+        return (self.builder,) if self.runtime is None else (self.builder, self.runtime)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +118,8 @@ class RepairedWheel:
     """Extension modules that it may have lost: an import of one that fails decides."""
     policy_reason: PolicyReason | None = None
     warnings: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    """What was changed in a brought wheel, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +131,8 @@ class Job:
     """A directory of the attempt's own, removed when it ends."""
     log: LogSink
     sdist: Path | None = None
+    brought: Path | None = None
+    """The wheel that others built, in place of an sdist."""
     sources: tuple[Path, ...] = ()
     """The recipe's further files, in its order."""
     healing: Healing | None = None

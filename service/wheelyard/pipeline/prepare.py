@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
+from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.recipes.effective import SourceFile
 from wheelyard.domain.recipes.sdist_facts import find_rust_builder
@@ -55,13 +56,13 @@ async def _prepare_builder(job: Job, tools: Tools) -> tuple[Job, str]:
     """
     needs_rust = None if wants_crates(job) else await _find_rust_builder(job, tools)
     if needs_rust is None:
-        return job, await _builder_of(job, tools)
+        return job, await builder_of(job, tools)
     with_rust = _adding(job, ToolchainName.RUST)
     try:
-        builder = await _builder_of(with_rust, tools)
+        builder = await builder_of(with_rust, tools)
     except ToolchainTooOldError:
         await job.note(f"its build requires {needs_rust}, and {job.claim.order.builder} has no Rust")
-        return job, await _builder_of(job, tools)
+        return job, await builder_of(job, tools)
     await job.note(f"its build requires {needs_rust}, so it gets Rust")
     return with_rust, builder
 
@@ -86,7 +87,8 @@ def _adding(job: Job, toolchain: ToolchainName) -> Job:
     return replace(job, claim=replace(job.claim, order=replace(order, recipe=recipe)))
 
 
-async def _builder_of(job: Job, tools: Tools) -> str:
+async def builder_of(job: Job, tools: Tools) -> str:
+    """Return the builder of the order's suite and Python, with what its recipe adds."""
     order = job.claim.order
     suite, recipe = order.builder, order.recipe
     packages = packages_for(recipe, manager=tools.images.package_manager(suite), suite=suite)
@@ -122,17 +124,21 @@ _PREFIX: Final = "source-"
 async def fetch(job: Job, tools: Tools) -> Job:
     """Fetch the sdist and the recipe's sources into the cache, or find them there."""
     order = job.claim.order
-    file = IndexFile(
+    sdist = await tools.source.fetch(source_of(order))
+    return job.knowing(
+        sdist=sdist, sources=tuple([await _fetch_source(job, tools, one) for one in order.recipe.sources])
+    )
+
+
+def source_of(order: BuildOrder) -> IndexFile:
+    """Return the file that a build starts from."""
+    return IndexFile(
         filename=order.sdist.filename,
         url=order.sdist.url,
         sha256=order.sdist.sha256,
-        kind="sdist",
+        kind=order.sdist.kind.value,
         version=read_version(order.version),
         size_bytes=order.sdist.size_bytes,
-    )
-    sdist = await tools.source.fetch(file)
-    return job.knowing(
-        sdist=sdist, sources=tuple([await _fetch_source(job, tools, one) for one in order.recipe.sources])
     )
 
 

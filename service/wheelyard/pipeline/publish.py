@@ -1,11 +1,13 @@
 """Stage publish: upload the verified wheel to the index and read it back."""
 
 import asyncio
+import filecmp
+import secrets
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from wheelyard.errors import WorkerLostError
+from wheelyard.errors import FileExistsAlreadyError, WorkerLostError
 from wheelyard.interfaces import WheelIndex, WheelStore
 from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
@@ -36,15 +38,34 @@ def publish_on(index: WheelIndex, wheels: WheelStore, *, healed: WheelIndex | No
     return publish
 
 
-def save_in(folder: Path) -> StageFunction:
-    """Return a stage that copies the wheel, exactly as it was verified, into a folder."""
+def save_in(folder: Path, *, may_replace: bool = True) -> StageFunction:
+    """Return a stage that copies the wheel, exactly as it was verified, into a folder.
+
+    The stage raises FileExistsAlreadyError if another wheel has the name there, and it may not replace it.
+    """
 
     async def keep(job: Job, tools: Tools) -> Job:
         del tools
         wheel = known(job.repaired).path
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread(shutil.copyfile, wheel, folder / wheel.name)
+        if not may_replace and await asyncio.to_thread(_differs, wheel, folder / wheel.name):
+            raise FileExistsAlreadyError(path=folder / wheel.name)
+        await asyncio.to_thread(_copy_whole, wheel, folder)
         await job.note(f"kept {folder / wheel.name}")
         return job
 
     return keep
+
+
+def _differs(file: Path, other: Path) -> bool:
+    return other.exists() and not filecmp.cmp(file, other, shallow=False)
+
+
+def _copy_whole(file: Path, folder: Path) -> None:
+    """Copy a file into a folder, so that its name is there only with all its bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{file.name}.new-{secrets.token_hex(4)}"
+    try:
+        shutil.copyfile(file, partial)
+        partial.replace(folder / file.name)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ The container of the build stage is gone, so the project's code cannot have modi
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +22,14 @@ from wheelyard.domain.builds.expectations import (
 )
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError
+from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError, WheelLie
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.upstream_evidence import find_upstream
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 from wheelyard.wheel_files.members import shown
-from wheelyard.wheel_files.reader import WheelFile, check_wheel
+from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel
 
 _HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."
 _MAX_NAMED: Final = 5
@@ -42,13 +43,14 @@ async def repair(job: Job, tools: Tools) -> Job:
 
     Raises:
         ExtensionMissingError: it lacks extension modules that its sdist, or its recipe, promises.
+        WheelClaimsFalseError: its tags, or the names of its files, claim what is not so.
         GraftRefusedError: it contains libraries that its recipe forbids.
         PolicyFloorError: it needs a newer glibc than its recipe promises.
     """
     built, image = known(job.built), known(job.images).builder
     tag = build_tag(tools.build_number, suite=job.claim.order.builder)
     async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
-        await _check(conversation, built.path, job)
+        await check(conversation, built.path, job)
         await conversation.send_file(built.path)
         await conversation.send(
             "repair",
@@ -63,11 +65,11 @@ async def repair(job: Job, tools: Tools) -> Job:
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         path = received_wheel(conversation, message)
-        file = await _check(conversation, path, job)
-        if "".join(map(str, file.build_tag)) != tag:
-            raise conversation.refuse(f"{path.name} does not have the build tag {tag}")
-        report = _read_report(conversation, job, message, file)
-    return job.knowing(repaired=await _accept(job, tools, report, path, file))
+        file = await check_tagged(conversation, path, job, tag)
+        report = read_report(conversation, message, file, within=job.claim.order.target.policy)
+    repaired = await accept(job, tools, report, path, file)
+    warnings = (*repaired.warnings, *await _warn_of_older_pythons(job, file))
+    return job.knowing(repaired=replace(repaired, warnings=warnings))
 
 
 def _names_of_extensions(job: Job) -> list[str]:
@@ -78,7 +80,7 @@ def _names_of_extensions(job: Job) -> list[str]:
     return list(dict.fromkeys([*recipe.expected_extensions, *named]))
 
 
-async def _accept(job: Job, tools: Tools, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
+async def accept(job: Job, tools: Tools, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
     """Accept the wheel, unless it lost extension modules; a doubt becomes a warning."""
     found = await _check_extensions(job, tools, report.native)
     warnings = found.warnings
@@ -97,10 +99,20 @@ async def _accept(job: Job, tools: Tools, report: RepairReport, path: Path, file
         warnings=(
             *known(job.built).warnings,
             *warnings,
+            *await _warn_of_lies(job, report),
             *await _warn_of_startup(job, file),
-            *await _warn_of_older_pythons(job, file),
         ),
     )
+
+
+async def _warn_of_lies(job: Job, report: RepairReport) -> tuple[str, ...]:
+    """Warn of claims that repair corrected, and of what only suggests that a claim is false."""
+    warnings = [f"{lie.subject}: {lie.detail} ({lie.kind})." for lie in report.lies[:_MAX_NAMED]]
+    if more := len(report.lies) - _MAX_NAMED:
+        warnings += [f"{more} more claims of it are doubtful, see the log."] if more > 0 else []
+    for lie in report.lies:
+        await job.note(f"warning: {lie.subject}: {lie.detail} ({lie.kind})")
+    return tuple(warnings)
 
 
 async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
@@ -109,14 +121,19 @@ async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
     auditwheel does not check the tag (https://github.com/pypa/auditwheel/issues/395).
     """
     target = job.claim.order.target
-    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
-    floor = min(((int(match[1]), int(match[2])) for match in floors if match), default=target.version_info)
-    if floor >= target.version_info:
+    oldest = oldest_python(file)
+    if oldest is None or oldest >= target.version_info:
         return ()
-    oldest = f"{floor[0]}.{floor[1]}"
-    warning = f"Its tag says Python {oldest} and newer; it was compiled with and tried on {target.python} alone."
+    claim = ".".join(map(str, oldest))
+    warning = f"Its tag says Python {claim} and newer; it was compiled with and tried on {target.python} alone."
     await job.note(f"warning: {warning}")
     return (warning,)
+
+
+def oldest_python(file: WheelFile) -> tuple[int, int] | None:
+    """Return the oldest Python that a stable ABI's tags name; None if there are none."""
+    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
+    return min(((int(match[1]), int(match[2])) for match in floors if match), default=None)
 
 
 async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:
@@ -164,18 +181,28 @@ def _check_rules(job: Job, report: RepairReport) -> None:
         raise PolicyFloorError(wheel=wheel, policy=str(report.policy), floor=floor, reason=reason)
 
 
-async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
+async def check_tagged(conversation: Conversation, path: Path, job: Job, tag: str) -> WheelFile:
+    """Return what a repaired wheel is, after checking that it has our build tag; raise UntrustedOutputError."""
+    file = await check(conversation, path, job)
+    if "".join(map(str, file.build_tag)) != tag:
+        raise conversation.refuse(f"{path.name} does not have the build tag {tag}")
+    return file
+
+
+async def check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
+    """Return what a wheel is, after checking its parts against each other and the order; raise UntrustedOutputError."""
     try:
         return await asyncio.to_thread(check_wheel, path, job.claim.order)
-    except ValueError as error:
-        raise conversation.refuse(str(error)) from error
+    except RefusedWheelError as error:
+        lie = WheelLie(kind=error.kind, subject=path.name, detail=str(error))
+        raise conversation.refuse(str(error), lies=[lie]) from error
 
 
-def _read_report(conversation: Conversation, job: Job, message: Message, file: WheelFile) -> RepairReport:
-    """Parse the report; it must agree with the wheel's name and with the target."""
+def read_report(conversation: Conversation, message: Message, file: WheelFile, *, within: Policy) -> RepairReport:
+    """Parse the report; it must agree with the wheel's name, and its policy must serve hosts of another one."""
     try:
         report = read_repair_report(message.fields)
-        _check_policy(report.policy, job)
+        _check_policy(report.policy, within)
     except ValueError as error:
         raise conversation.refuse(f"its report cannot be read ({error})") from error
     kind = "pure" if report.is_pure else "native"
@@ -186,7 +213,7 @@ def _read_report(conversation: Conversation, job: Job, message: Message, file: W
     return report
 
 
-def _check_policy(policy: str | None, job: Job) -> None:
-    """Refuse a policy that does not serve the target."""
-    if policy is not None and not Policy.parse(policy).serves(job.claim.order.target.policy):
-        raise ValueError(f"{policy} does not serve {job.claim.order.target.policy}")
+def _check_policy(policy: str | None, within: Policy) -> None:
+    """Refuse a policy that does not serve another one."""
+    if policy is not None and not Policy.parse(policy).serves(within):
+        raise ValueError(f"{policy} does not serve {within}")

@@ -9,7 +9,7 @@ from typing import Final
 from packaging.markers import UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.builds.build import Stage, Wheel
+from wheelyard.domain.builds.build import Proof, Stage, Wheel
 from wheelyard.domain.healing.mending import project_of
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
@@ -38,12 +38,12 @@ _REMARK_LENGTH: Final = 300
 
 
 async def verify(job: Job, tools: Tools) -> Job:
-    """Install the wheel, import its modules, run its recipe's tests, and return it as the verified wheel."""
+    """Install the wheel on the order's target, import its modules, run its recipe's tests, and return it as proven."""
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(check_wheel, repaired.path, order)
     companions = await _resolve_requirements(job, tools, file)
     recipe = order.recipe
-    python, image = python_path(order.target.python), known(job.images).runtime
+    python, image = python_path(order.target.python), known(known(job.images).runtime)
     async with open_job(job, tools, stage=Stage.VERIFY, image=image, python=python) as conversation:
         await conversation.send_file(tools.installer, name=_INSTALLER)
         for companion in companions:
@@ -186,5 +186,15 @@ def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Messag
         build_requirements=built.requirements,
         imported_modules=report.texts("imported"),
         builder_image=images.builder,
-        runtime_image=images.runtime,
+        runtime_image=known(images.runtime),
+        proofs=(
+            Proof(
+                suite=job.claim.order.builder,
+                python=job.claim.order.target.python,
+                platform=job.claim.order.target.platform,
+                imported_modules=report.texts("imported"),
+                runtime_image=known(images.runtime),
+            ),
+        ),
+        changes=repaired.changes,
     )

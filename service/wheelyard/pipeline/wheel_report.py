@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Final
@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wheelyard.domain.builds.build import GraftedLibrary
 from wheelyard.domain.builds.expectations import ExtensionSource, NativeContent
+from wheelyard.domain.healing.signs import printable
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
-from wheelyard.errors import NetworkCall, Use
+from wheelyard.errors import NetworkCall, Use, WheelLie
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Packages = Annotated[
@@ -69,6 +70,16 @@ class _Reason(_Reported):
     lower: _Text | None
 
 
+class _Lie(_Reported):
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,50}$")]
+    subject: Annotated[str, Field(max_length=200)]
+    detail: Annotated[str, Field(max_length=500)]
+    fatal: bool
+
+
+_Lies = Annotated[tuple[_Lie, ...], Field(max_length=200)]
+
+
 class _Report(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -78,6 +89,40 @@ class _Report(BaseModel):
     extensions: _Names
     native_files: _Names
     grafted: Annotated[tuple[_Graft, ...], Field(max_length=500)]
+    lies: _Lies = ()
+
+
+class _SearchPath(_Reported):
+    file: _Text
+    before: Annotated[str, Field(max_length=1000)]
+    after: Annotated[str, Field(max_length=1000)]
+
+
+class _Changes(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    is_changed: bool
+    search_paths: Annotated[tuple[_SearchPath, ...], Field(max_length=2000)] = ()
+    dropped_libraries: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPath:
+    """Where a native file has its libraries searched (RPATH), before and after a repair."""
+
+    file: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BroughtChanges:
+    """What the repair of a brought wheel changed beside its tags and its libraries."""
+
+    is_changed: bool
+    search_paths: tuple[SearchPath, ...]
+    dropped_libraries: tuple[str, ...]
+    """Libraries that it does not link to any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +134,8 @@ class RepairReport:
     policy_reason: PolicyReason | None
     native: NativeContent
     grafted: tuple[GraftedLibrary, ...]
+    lies: tuple[WheelLie, ...] = ()
+    """The false claims of the wheel that do not make it unusable."""
 
 
 _LARGEST: Final = 1 << 63
@@ -106,6 +153,7 @@ _PACKAGES: Final = TypeAdapter(
         Field(max_length=_MOST_SONAMES),
     ]
 )
+_LIES: Final = TypeAdapter(_Lies)
 _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
 
 
@@ -121,6 +169,21 @@ def read_use(fields: Mapping[str, Any]) -> Use:
     if not isinstance(said, dict):
         return Use()
     return Use(**{one.name: _count(said.get(one.name)) for one in dataclass_fields(Use)})
+
+
+def read_lies(fields: Mapping[str, Any]) -> tuple[WheelLie, ...]:
+    """Parse the false claims of a failure's wheel; none if they are not lies as an honest agent reports them."""
+    try:
+        return _lies_of(_LIES.validate_json(json.dumps(fields.get("lies", []))))
+    except ValueError:
+        return ()
+
+
+def _lies_of(lies: Sequence[_Lie]) -> tuple[WheelLie, ...]:
+    """Return the lies as one line of printable text each, which names of members need not be."""
+    return tuple(
+        WheelLie(kind=one.kind, subject=printable(one.subject), detail=printable(one.detail, 500)) for one in lies
+    )
 
 
 def read_sonames(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -159,6 +222,17 @@ def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
         policy_reason=_reason_of(report),
         native=NativeContent(extensions=report.extensions, files=report.native_files),
         grafted=tuple(GraftedLibrary(**one.model_dump()) for one in report.grafted),
+        lies=_lies_of(report.lies),
+    )
+
+
+def read_changes(fields: Mapping[str, Any]) -> BroughtChanges:
+    """Parse what the repair of a brought wheel changed; raise ValueError."""
+    said = _Changes.model_validate_json(json.dumps(fields))
+    return BroughtChanges(
+        is_changed=said.is_changed,
+        search_paths=tuple(SearchPath(**one.model_dump()) for one in said.search_paths),
+        dropped_libraries=said.dropped_libraries,
     )
 
 

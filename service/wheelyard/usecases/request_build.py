@@ -7,20 +7,22 @@ from packaging.version import Version
 
 from wheelyard.build_events import note_cancelled, note_left, note_submitted
 from wheelyard.domain.access import Scope
-from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
 from wheelyard.domain.builds.key import KeyFacts, build_key
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Submission, Token
+from wheelyard.domain.catalogue.brought import choose_repairer
 from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue, choose_toolchains
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe, repair_part
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import (
     NetworkRefusedError,
     RecipeError,
@@ -56,6 +58,20 @@ class BuilderFacts:
     build_number: int
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BroughtWheel:
+    """A wheel that others built, and that is to be repaired and verified."""
+
+    filename: str
+    url: str
+    """Where workers find it."""
+    sha256: str
+    size_bytes: int
+    requires_python: str | None
+    suite: str | None = None
+    """The suite whose builder repairs it; None for the one that its tags point to."""
 
 
 class PlanBuild:
@@ -152,17 +168,58 @@ class PlanBuild:
             recipe=effective,
         )
 
+    def bring(self, wheel: BroughtWheel) -> BuildOrder:
+        """Return the order that repairs and verifies a wheel.
+
+        Its recipe gives system packages, rules for repair, tests and limits; what concerns compiling has no meaning.
+
+        Raise NoTargetFitsError, NotFoundError for the suite, or a RecipeError.
+        """
+        name = read_wheel_name(wheel.filename)
+        catalogue = self._facts.catalogue
+        builder = choose_repairer(catalogue, wheel.filename, wheel.requires_python, suite=wheel.suite)
+        target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
+        merged = merge_rules(self._recipes.find(name.project), version=name.version, target=target, suite=suite)
+        recipe = repair_part(merged)
+        packages_for(recipe, manager=catalogue.suite[suite].package_manager, suite=suite)
+        return BuildOrder(
+            key=self._key(recipe, wheel.sha256, target, suite, kind=SourceKind.WHEEL),
+            requirement=f"{name.project}=={name.version}",
+            project=name.project,
+            version=str(name.version),
+            sdist=SdistSource(
+                filename=wheel.filename,
+                url=wheel.url,
+                sha256=wheel.sha256,
+                size_bytes=wheel.size_bytes,
+                kind=SourceKind.WHEEL,
+            ),
+            target=target,
+            builder=suite,
+            recipe_digest=recipe.digest,
+            recipe=recipe,
+        )
+
     def with_recipe(self, order: BuildOrder, recipe: EffectiveRecipe) -> BuildOrder:
         """Return a former order as it would be today with this recipe.
 
         Raise ToolchainTooOldError, or LookupError if its builder is not in the catalogue any more.
         """
-        key = self._key(recipe, order.sdist.sha256, order.target, order.builder)
+        key = self._key(recipe, order.sdist.sha256, order.target, order.builder, kind=order.sdist.kind)
         return replace(order, key=key, recipe=recipe, recipe_digest=recipe.digest)
 
-    def _key(self, recipe: EffectiveRecipe, sdist_sha256: str, target: Target, suite: str) -> str:
+    def _key(
+        self,
+        recipe: EffectiveRecipe,
+        sdist_sha256: str,
+        target: Target,
+        suite: str,
+        *,
+        kind: SourceKind = SourceKind.SDIST,
+    ) -> str:
         facts = KeyFacts(
             sdist_sha256=sdist_sha256,
+            source_kind=kind,
             recipe_digest=recipe.digest,
             builder_definition=self._definition(suite, target),
             toolchains=self._toolchains(recipe, suite, target),

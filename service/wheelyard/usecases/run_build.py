@@ -19,6 +19,7 @@ from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.log_findings import explain, host_findings, lost_findings, read_findings
+from wheelyard.domain.healing.wheel_claims import claim_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
@@ -26,10 +27,13 @@ from wheelyard.errors import (
     ExtensionMissingError,
     ImageBuildFailedError,
     InternalError,
+    InvalidWheelError,
     OperatorError,
     PackageUnknownError,
     ProjectError,
+    UntrustedOutputError,
     VerifyFailedError,
+    WheelClaimsFalseError,
     WheelsMissingError,
     WheelyardError,
     WorkerStoppedError,
@@ -320,9 +324,14 @@ class _Attempt:
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
     def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog, findings: tuple[Finding, ...]) -> Failure:
-        """Turn an error into data; the cause of a build backend's error is what its log says."""
+        """Turn an error into data, with the cause and the remedy that the first finding names."""
         if isinstance(error, BuildFailedError):
             error = self._with_cause(error, stage, findings)
+        elif isinstance(error, WheelClaimsFalseError) and findings:
+            error = WheelClaimsFalseError(wheel=error.wheel, lies=error.lies, remedy=findings[0].remedy)
+        elif isinstance(error, UntrustedOutputError) and findings:
+            remedy = findings[0].remedy
+            error = UntrustedOutputError(stage=error.stage, reason=error.reason, lies=error.lies, remedy=remedy)
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
     def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:
@@ -353,6 +362,8 @@ class _Attempt:
             look = self._tools.parsers.run(
                 host_findings, (*libraries, *modules, *error.problems), what=f"the proof of {release}", caller=release
             )
+        elif isinstance(error, InvalidWheelError | UntrustedOutputError | WheelClaimsFalseError):
+            return claim_findings(error.lies)
         elif isinstance(error, BuildFailedError | ExtensionMissingError):
             calls = error.network if isinstance(error, BuildFailedError) else ()
             look = self._tools.parsers.run(

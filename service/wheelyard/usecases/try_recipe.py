@@ -1,4 +1,4 @@
-"""Build and verify a release without publishing it, for authors of recipes.
+"""Build and verify a release, or repair and verify a wheel, without publishing it.
 
 It uses the same planner and the same stages as the service. The build has one attempt and is not stored.
 """
@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Stage, Status
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
+from wheelyard.domain.healing.wheel_claims import invalid_wheel
+from wheelyard.errors import NotFoundError
 from wheelyard.pipeline.job import Step, Tools
-from wheelyard.usecases.request_build import BuildRequest, PlanBuild
+from wheelyard.usecases.request_build import BroughtWheel, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
+from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
 
 class TryRecipe:
@@ -36,6 +40,45 @@ class TryRecipe:
         trial = _Trial(await self._plan.decide(request), show=show, now=self._options.now)
         await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
         return trial.build
+
+
+class RepairWheel:
+    """The use case behind ``wheelyard repair``."""
+
+    def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
+        """Keep what attempts need; the tools' source must find files by ``file:`` URLs."""
+        self._plan = plan
+        self._steps = steps
+        self._tools = tools
+        self._options = replace(options, may_wait=False)
+
+    async def __call__(self, path: Path, *, suite: str | None = None, show: Callable[[bytes], None]) -> Build:
+        """Audit, repair and verify a wheel of this host; a failure is a result, not an error.
+
+        Raises NotFoundError, InvalidWheelError, and what ``PlanBuild.bring`` raises.
+        """
+        order = self._plan.bring(await asyncio.to_thread(_read_brought, path, suite))
+        trial = _Trial(order, show=show, now=self._options.now)
+        await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
+        return trial.build
+
+
+def _read_brought(path: Path, suite: str | None) -> BroughtWheel:
+    """Return what a file's name and metadata say. Blocks."""
+    if not path.is_file():
+        raise NotFoundError(kind="file", name=str(path))
+    try:
+        file = check_wheel(path)
+    except RefusedWheelError as error:
+        raise invalid_wheel(path.name, str(error), error.kind) from error
+    return BroughtWheel(
+        filename=path.name,
+        url=path.absolute().as_uri(),
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        requires_python=file.core.get("requires_python"),
+        suite=suite,
+    )
 
 
 class _Trial:

@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.builds.upstream_wheels import is_extension_file
+from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import WheelName, read_tag, read_wheel_name
@@ -47,6 +48,22 @@ _SCHEMES: Final = frozenset({"purelib", "platlib", "headers", "scripts", "data"}
 
 class RefusedWheelError(ValueError):
     """A wheel that cannot be read, or whose parts do not agree; its text is the reason."""
+
+    def __init__(self, reason: str, *, kind: FindingKind = FindingKind.METADATA_MISMATCH) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        """Which of its claims is false."""
+
+
+@contextmanager
+def _judging(kind: FindingKind) -> Iterator[None]:
+    """Give the problem that a check raises as ValueError its kind, unless it has one already."""
+    try:
+        yield
+    except (RefusedWheelError, UnicodeError):
+        raise
+    except ValueError as error:
+        raise RefusedWheelError(str(error), kind=kind) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +109,10 @@ def read_wheel(
     """
     with _opened(source, filename, sha256) as (bundle, wheel):
         if bounded:
-            check_members(bundle.infolist())
+            with _judging(FindingKind.ZIP_AMBIGUOUS):
+                check_members(bundle.infolist())
         if damaged := bundle.testzip():
-            raise ValueError(f"its {damaged} is damaged")
+            raise RefusedWheelError(f"its {damaged} is damaged", kind=FindingKind.WHEEL_UNREADABLE)
         file = _describe(bundle, wheel)
         version = file.core.get("version", "")
         if canonicalize_name(file.core.get("name", "")) != file.project or read_version(version) != file.version:
@@ -107,7 +125,7 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
 
     Args:
         source: The wheel's path, or a seekable file.
-        order: What it was built for; None for a wheel without an order.
+        order: What it was built or brought for; None for a wheel without an order.
         filename: Its file name; it may be left out for a path.
 
     Raises:
@@ -118,9 +136,11 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
         if order is not None:
             release = _Release(project=order.project, version=order.version, origin="was ordered")
             release.check(f"the file name {wheel.filename}", wheel.name.project, wheel.name.version)
-            _check_fit(wheel.filename, wheel.name.tags, order.target)
+            if not order.is_brought:  # its own tags say where it is proven, not the target that it is repaired on
+                _check_fit(wheel.filename, wheel.name.tags, order.target)
         # From the outside in: nothing is read before the members' own names and sizes are checked.
-        check_members(bundle.infolist())
+        with _judging(FindingKind.ZIP_AMBIGUOUS):
+            check_members(bundle.infolist())
         file = _describe(bundle, wheel)
         return replace(file, startup=_check_parts(bundle, file, release))
 
@@ -157,24 +177,26 @@ def _opened(
 ) -> Iterator[tuple[zipfile.ZipFile, _OpenWheel]]:
     """Open a wheel; raise every problem as RefusedWheelError."""
     name = filename or (source.name if isinstance(source, Path) else "")
+    unreadable = FindingKind.WHEEL_UNREADABLE
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0)
         found = hashlib.file_digest(file, "sha256").hexdigest()
         if sha256 not in {None, found}:
             raise HashMismatchError(what=name, expected=str(sha256), found=found)
         try:
-            wheel = _OpenWheel(name, read_wheel_name(name), found, file.seek(0, io.SEEK_END))
-            with open_zip(file) as bundle:
+            with _judging(FindingKind.METADATA_MISMATCH):
+                wheel = _OpenWheel(name, read_wheel_name(name), found, file.seek(0, io.SEEK_END))
+            # What the other checks refuse has a kind already; the rest is the directory's size.
+            with _judging(FindingKind.ZIP_AMBIGUOUS), open_zip(file) as bundle, _judging(FindingKind.METADATA_MISMATCH):
                 yield bundle, wheel
         except _UNREADABLE as error:
             # zipfile seeks to places that a hostile file names, which is EINVAL; all else is this host's fault.
             if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
                 raise
-            raise RefusedWheelError(f"{name} is not a zip file that can be read ({error})") from error
+            raise RefusedWheelError(f"{name} is not a zip file that can be read ({error})", kind=unreadable) from error
         except UnicodeError as error:
-            raise RefusedWheelError(f"{name} has names or texts that are not UTF-8 ({error})") from error
-        except ValueError as error:
-            raise RefusedWheelError(str(error)) from error
+            reason = f"{name} has names or texts that are not UTF-8 ({error})"
+            raise RefusedWheelError(reason, kind=unreadable) from error
 
 
 def _describe(bundle: zipfile.ZipFile, wheel: _OpenWheel) -> WheelFile:
@@ -235,11 +257,15 @@ def _check_parts(bundle: zipfile.ZipFile, file: WheelFile, release: _Release) ->
         raise ValueError(f"its METADATA has {count} requirements, and {_MAX_REQUIREMENTS} are allowed")
     folder = _check_folders(names, release)
     _check_tags(_read_only(bundle, "WHEEL"), file.tags)
-    check_record(bundle, folder)
+    with _judging(FindingKind.RECORD_MISMATCH):
+        check_record(bundle, folder)
     has_entry_points = f"{folder}/entry_points.txt" in names
-    check_scripts(names, _read_only(bundle, "entry_points.txt") if has_entry_points else b"")
-    startup = find_startup(bundle)
-    check_places(names, info=folder, roots=startup.folders)
+    with _judging(FindingKind.SCRIPTS_INVALID):
+        check_scripts(names, _read_only(bundle, "entry_points.txt") if has_entry_points else b"")
+    with _judging(FindingKind.STARTUP_CODE):
+        startup = find_startup(bundle)
+    with _judging(FindingKind.FOREIGN_FOLDER):
+        check_places(names, info=folder, roots=startup.folders)
     return startup
 
 
@@ -248,7 +274,8 @@ def _check_folders(names: Sequence[str], release: _Release) -> str:
     tops = {name.partition("/")[0] for name in names}
     infos = sorted(top for top in tops if plain(top).endswith(".dist-info"))
     if len(infos) != 1:
-        raise ValueError(f"it has {len(infos)} .dist-info folders instead of one")
+        reason = f"it has {len(infos)} .dist-info folders instead of one"
+        raise RefusedWheelError(reason, kind=FindingKind.FOREIGN_FOLDER if infos else FindingKind.WHEEL_UNREADABLE)
     stem = infos[0][: -len(".dist-info")]
     name, _, text = stem.partition("-")
     try:
@@ -259,7 +286,8 @@ def _check_folders(names: Sequence[str], release: _Release) -> str:
     for top, *rest in data:
         # Some build backends add the folders too, with an empty rest (https://github.com/pypa/wheel/pull/289).
         if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES} or (rest[0] and len(rest) == 1):
-            raise ValueError(f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know")
+            reason = f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know"
+            raise RefusedWheelError(reason, kind=FindingKind.FOREIGN_FOLDER)
     return infos[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wheelyard_agent.job import JobError
-from wheelyard_agent.repair import _check_policy, _check_purity
+from wheelyard_agent.repair import _check_policy, check_purity
 
 WANTED = "manylinux_2_36_x86_64"
 
@@ -42,7 +42,7 @@ LOST = Path("demo-1.0-cp313-cp313-linux_x86_64.whl")
 
 
 def test_pure_wheel_is_left_alone() -> None:
-    assert _check_purity(Path("demo-1.0-py3-none-any.whl"), ["demo._c"], may_be_pure=False) == []
+    assert check_purity(Path("demo-1.0-py3-none-any.whl"), ["demo._c"], may_be_pure=False) == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_wheel_that_claims_a_platform_and_holds_nothing_native_has_lost_its_exte
     names: list[str], missing: list[str], evidence: list[str]
 ) -> None:
     with pytest.raises(JobError) as caught:
-        _check_purity(LOST, names, may_be_pure=False)
+        check_purity(LOST, names, may_be_pure=False)
     assert (caught.value.code, caught.value.details) == (
         "extension-missing",
         {"missing": missing, "evidence": evidence},
@@ -64,4 +64,4 @@ def test_wheel_that_claims_a_platform_and_holds_nothing_native_has_lost_its_exte
 
 
 def test_wheel_that_may_be_pure_loses_its_claim_instead() -> None:
-    assert _check_purity(LOST, ["demo._c"], may_be_pure=True) == ["--abi-tag", "none", "--platform-tag", "any"]
+    assert check_purity(LOST, ["demo._c"], may_be_pure=True) == ["--abi-tag", "none", "--platform-tag", "any"]

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import pytest
 from tests.contract.samples import TARGET
 
+from wheelyard.domain.builds.build import SourceKind
 from wheelyard.domain.builds.key import KeyFacts, build_key, build_tag
 from wheelyard.domain.packaging.target import Target
 
@@ -22,6 +23,7 @@ OTHER: dict[str, list[object]] = {
     "recipe_digest": ["bc"],
     "builder_definition": ["cd"],
     "agent_digest": ["de"],
+    "source_kind": [SourceKind.WHEEL],
     "toolchains": [(), ("ef",), ("ee", "ff")],
     "target": [
         Target.parse(python="3.12", platform="manylinux_2_36_x86_64"),

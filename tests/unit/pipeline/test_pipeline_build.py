@@ -289,6 +289,9 @@ async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineHarness, scrip
     assert pipeline.engine.running == {}
 
 
+LIE = {"kind": "elf-corrupt", "subject": "demo/_c.so", "detail": "it is cut off", "fatal": True}
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "said"),
     [
@@ -296,6 +299,13 @@ async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineHarness, scrip
         ({"code": "invalid-sdist", "reason": "it is empty"}, "invalid-sdist", "demo-1.0.tar.gz is not a usable sdist"),
         ({"code": "repair-failed", "reason": "no"}, "repair-failed", "manylinux_2_36_x86_64"),
         ({"code": "extension-missing", "missing": ["demo._c"]}, "extension-missing", "demo._c"),
+        (
+            {"code": "wheel-claims-false", "lies": [{**LIE, "detail": "x\n\x1b[2J"}]},
+            "wheel-claims-false",
+            "demo 1.0 claims what is not so: demo/_c.so: x [2J (elf-corrupt).",
+        ),
+        ({"code": "wheel-claims-false", "lies": [LIE] * 7}, "wheel-claims-false", "(elf-corrupt); and 2 more."),
+        ({"code": "wheel-claims-false", "lies": 5}, "wheel-claims-false", "the container named nothing"),
         ({"code": "verify-failed", "problems": ["import demo: no"]}, "verify-failed", "import demo: no"),
         ({"code": "verify-failed", "problems": 5}, "verify-failed", "demo"),
         ({"code": "no-such-code", "reason": "whatever"}, "build-failed", "whatever"),

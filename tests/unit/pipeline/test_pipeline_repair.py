@@ -89,6 +89,23 @@ def returning(filename: str, report: Mapping[str, Any], content: bytes | None = 
     return script
 
 
+async def test_doubtful_claims_become_warnings(pipeline: PipelineHarness) -> None:
+    lie = {"kind": "rpath-invalid", "subject": "demo/_c\n.so", "detail": "its search path is wrong", "fatal": False}
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, {**NATIVE_REPORT, "lies": [lie] * 7})]
+    repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
+    assert repaired is not None
+    warning = "demo/_c .so: its search path is wrong (rpath-invalid)."
+    assert repaired.warnings == (*[warning] * 5, "2 more claims of it are doubtful, see the log.")
+    assert pipeline.log.text.count("warning: demo/_c .so: its search path is wrong") == 7
+
+
+async def test_refused_wheel_has_the_kind_of_its_lie(pipeline: PipelineHarness) -> None:
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT, make_wheel(NATIVE_REPAIRED, name="other"))]
+    with pytest.raises(UntrustedOutputError) as caught:
+        await repair(pipeline.built(), pipeline.tools)
+    assert [(lie.kind, lie.subject) for lie in caught.value.lies] == [("metadata-mismatch", NATIVE_REPAIRED)]
+
+
 async def refusal(pipeline: PipelineHarness, script: Script) -> str:
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError) as caught:

@@ -27,7 +27,10 @@ from wheelyard.errors import (
     IndexUnavailableError,
     InvalidSdistError,
     ParsersBusyError,
+    UntrustedOutputError,
     VerifyFailedError,
+    WheelClaimsFalseError,
+    WheelLie,
     WheelsMissingError,
 )
 from wheelyard.interfaces import ContainerSpec
@@ -507,6 +510,31 @@ async def test_lost_extension_is_a_finding_after_what_the_log_says(harness: RunH
         ("header-missing", "yaml.h"),
         ("extension-lost", "demo._c"),
     ]
+
+
+async def test_false_claims_are_findings_with_a_remedy(harness: RunHarness) -> None:
+    lies = [
+        WheelLie(kind="abi3-violated", subject="demo/_c.abi3.so", detail="it needs PyUnicode_AsUTF8"),
+        WheelLie(kind="abi3-violated", subject="demo/_c.abi3.so", detail="it needs PyUnicode_AsUTF8"),
+        WheelLie(kind="no-such-kind", subject="demo/_c.abi3.so", detail="x"),
+    ]
+    build = await harness.run(failing(WheelClaimsFalseError(wheel="demo 1.0", lies=lies), b""))
+    assert build.failure is not None
+    assert build.failure.code == "wheel-claims-false"
+    (finding,) = build.failure.findings
+    assert (finding.kind, finding.name) == ("abi3-violated", "demo/_c.abi3.so")
+    assert finding.cause == "demo/_c.abi3.so: it needs PyUnicode_AsUTF8"
+    assert build.failure.summary.startswith("demo 1.0 claims what is not so: demo/_c.abi3.so: it needs")
+    assert build.failure.hint.startswith("It was not published. Define Py_LIMITED_API as the oldest Python")
+
+
+async def test_refused_wheel_is_a_finding(harness: RunHarness) -> None:
+    lie = WheelLie(kind="record-mismatch", subject="demo.whl", detail="its RECORD does not list 'x'")
+    error = UntrustedOutputError(stage="repair", reason=lie.detail, lies=[lie])
+    build = await harness.run(failing(error, b""))
+    assert build.failure is not None
+    assert [(one.kind.value, one.name) for one in build.failure.findings] == [("record-mismatch", "demo.whl")]
+    assert build.failure.hint.startswith("Do not change a wheel after it is packed")
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:

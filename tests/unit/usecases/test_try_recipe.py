@@ -1,24 +1,40 @@
 """A release is tried by the same planner and stages as in the service, and nothing of it is published."""
 
 import asyncio
+import errno
+import hashlib
+import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.contract.samples import sample_wheel
 from tests.fakes.images import MemoryRecipes
-from tests.unit.pipeline_harness import make_harness
+from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
 from tests.unit.recipe_texts import HEAD, parse_recipe
 from tests.unit.run_build_harness import Endless
 
 from wheelyard.adapters.host.disk import disk_full_error
+from wheelyard.assembly.parts import Parts
 from wheelyard.cli import recipes
-from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.builds.build import Proof, SdistSource, SourceKind, Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
-from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
+from wheelyard.errors import (
+    BuildFailedError,
+    EngineUnavailableError,
+    FileExistsAlreadyError,
+    InvalidWheelError,
+    NoTargetFitsError,
+    NotFoundError,
+    UnknownProjectError,
+    WheelsMissingError,
+)
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
@@ -26,7 +42,7 @@ from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions
-from wheelyard.usecases.try_recipe import TryRecipe
+from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe
 
 REQUEST = BuildRequest(requirement="demo", python="3.13", platform="manylinux_2_36_x86_64", requested_by="me")
 WHEEL = replace(sample_wheel(), url=None, index_url=None)
@@ -70,11 +86,21 @@ async def miss_wheels(_: Job, __: Tools) -> Job:
 
 
 def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
+    plan, tools, options = parts_of(folder)
+    return TryRecipe(plan=plan, steps=[Step(stage=Stage.VERIFY, act=act)], tools=tools, options=options)
+
+
+def repair_of(folder: Path, act: StageFunction) -> RepairWheel:
+    plan, tools, options = parts_of(folder)
+    return RepairWheel(plan=plan, steps=[Step(stage=Stage.VERIFY, act=act)], tools=tools, options=options)
+
+
+def parts_of(folder: Path) -> tuple[PlanBuild, Tools, AttemptOptions]:
     harness = make_harness(folder)
     catalogue = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
     definitions = {(choice.policy.architecture, choice.suite, choice.python): "d" for choice in catalogue.builders()}
     facts = BuilderFacts(catalogue=catalogue, definitions=definitions, agent_digest="a", build_number=1)
-    recipes = MemoryRecipes(parse_recipe(f"{HEAD}[[rule]]\nenv.A = '1'", source="demo.toml"))
+    recipes = MemoryRecipes(parse_recipe(f"{HEAD}[[rule]]\nenv.A = '1'\napt = ['libyaml-dev']", source="demo.toml"))
     options = AttemptOptions(
         worker="me",
         folder=folder / "attempts",
@@ -84,12 +110,7 @@ def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
         log_bytes_per_second=1 << 20,
         disk_full=disk_full_error,
     )
-    return TryRecipe(
-        plan=PlanBuild(source=harness.source, recipes=recipes, facts=facts),
-        steps=[Step(stage=Stage.VERIFY, act=act)],
-        tools=harness.tools,
-        options=options,
-    )
+    return PlanBuild(source=harness.source, recipes=recipes, facts=facts), harness.tools, options
 
 
 async def test_log_is_shown_and_the_proven_wheel_is_the_result(tmp_path: Path) -> None:
@@ -174,6 +195,33 @@ async def test_wheel_is_kept_as_it_was_verified(tmp_path: Path) -> None:
     assert (kept.name, kept.read_bytes()) == (job.repaired.path.name, job.repaired.path.read_bytes())
 
 
+async def test_other_wheel_of_the_same_name_is_not_replaced_unless_it_may_be(tmp_path: Path) -> None:
+    harness = make_harness(tmp_path)
+    job, folder = harness.repaired(), tmp_path / "dist"
+    keep = save_in(folder, may_replace=False)
+    await keep(job, harness.tools)
+    await keep(job, harness.tools)
+    (saved,) = folder.iterdir()
+    saved.write_bytes(b"another")
+    with pytest.raises(FileExistsAlreadyError):
+        await keep(job, harness.tools)
+    assert saved.read_bytes() == b"another"
+    await save_in(folder)(job, harness.tools)
+    assert saved.read_bytes() != b"another"
+
+
+async def test_wheel_that_cannot_be_saved_whole_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_the_disk(_: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "full")
+
+    harness = make_harness(tmp_path)
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    with pytest.raises(OSError, match="full"):
+        await save_in(tmp_path / "dist")(harness.repaired(), harness.tools)
+    assert list((tmp_path / "dist").iterdir()) == []
+
+
 def test_last_stage_alone_may_be_another_or_none() -> None:
     *proving, last = steps_to(prove)
     assert [step.stage for step in proving] == list(Stage)[:-1]
@@ -202,3 +250,91 @@ async def test_last_line_without_an_end_is_shown_and_each_line_says_whose_it_is(
     await recipes._run("demo", options, Settings(state_dir=tmp_path / "state"))
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["==> stage verify", "| one", "| ==> half", "==> between", "| \ufffd the last words"]
+
+
+async def test_wheel_becomes_an_order_with_what_its_recipe_says_of_repair(tmp_path: Path) -> None:
+    wheel = tmp_path / PURE
+    wheel.write_bytes(make_wheel())
+    build = await repair_of(tmp_path, prove)(wheel, show=Shown())
+    order = build.order
+    assert order.sdist == SdistSource(
+        filename=PURE,
+        url=wheel.as_uri(),
+        sha256=hashlib.sha256(make_wheel()).hexdigest(),
+        size_bytes=len(make_wheel()),
+        kind=SourceKind.WHEEL,
+    )
+    assert (order.is_brought, order.builder, order.requirement) == (True, "bookworm", "demo==1.0")
+    assert (order.recipe.apt, order.recipe.env) == (("libyaml-dev",), ())
+    assert (build.status, build.wheel) == (Status.SUCCEEDED, WHEEL)
+
+
+async def test_suite_of_a_repair_can_be_named(tmp_path: Path) -> None:
+    wheel = tmp_path / PURE
+    wheel.write_bytes(make_wheel())
+    build = await repair_of(tmp_path, prove)(wheel, suite="trixie", show=Shown())
+    assert (build.order.builder, build.order.target.platform) == ("trixie", "manylinux_2_41_x86_64")
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "error"),
+    [
+        ("nothing-1.0-py3-none-any.whl", None, NotFoundError),
+        (PURE, b"no zip", InvalidWheelError),
+        ("demo.whl", make_wheel(), InvalidWheelError),
+        ("other-1.0-py3-none-any.whl", make_wheel(), InvalidWheelError),
+        ("demo-1.0-cp39-cp39-linux_x86_64.whl", make_wheel("demo-1.0-cp39-cp39-linux_x86_64.whl"), NoTargetFitsError),
+    ],
+)
+async def test_file_that_cannot_be_taken_is_an_error_before_anything_runs(
+    tmp_path: Path, filename: str, content: bytes | None, error: type[Exception]
+) -> None:
+    shown = Shown()
+    if content is not None:
+        (tmp_path / filename).write_bytes(content)
+    with pytest.raises(error):
+        await repair_of(tmp_path, prove)(tmp_path / filename, show=shown)
+    assert shown.data == b""
+
+
+def test_files_are_repaired_in_turn_and_one_refusal_does_not_stop_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / "broken-1.0-py3-none-any.whl", tmp_path / PURE]
+    for file in files:
+        file.write_bytes(make_wheel())
+    proofs = (Proof(suite="bookworm", python="3.13", platform="p", imported_modules=("demo",), runtime_image="i"),)
+
+    async def change(job: Job, _: Tools) -> Job:
+        return job.knowing(wheel=replace(WHEEL, proofs=proofs, changes=("It was written anew, with a build tag.",)))
+
+    repair = repair_of(tmp_path, change)
+
+    @asynccontextmanager
+    async def open_repair(*_: object, **__: object) -> AsyncIterator[RepairWheel]:
+        yield repair
+
+    async def make_parts(settings: Settings) -> Parts:
+        return Parts(settings)
+
+    monkeypatch.setattr(recipes, "open_repair", open_repair)
+    monkeypatch.setattr(recipes, "make_parts", make_parts)
+    monkeypatch.setattr(recipes, "configure_logs", lambda **_: None)  # other tests read this process's logs
+    monkeypatch.setattr(recipes, "load_settings", lambda: Settings(state_dir=tmp_path / "state"))
+    options = recipes.RepairOptions(keep=tmp_path / "out", suite=None, folder=None)
+
+    with capture_logs():
+        code = recipes.repair_files(files, options, as_json=False)
+
+    printed = capsys.readouterr().out
+    assert code is ExitCode.BUILD_FAILED
+    assert "broken-1.0-py3-none-any.whl\n  result   refused: invalid-wheel\n" in printed
+    assert f"{PURE}\n  result   changed into\n    {WHEEL.filename}\n" in printed
+    assert "  change   It was written anew, with a build tag.\n  proven   bookworm, Python 3.13\n" in printed
+    assert max(map(len, printed.replace(WHEEL.filename, "").splitlines())) <= 80
+
+    with capture_logs():
+        assert recipes.repair_files(files[1:], options, as_json=True) is ExitCode.OK
+    (document,) = json.loads(capsys.readouterr().out)
+    assert (document["result"], document["wheel"]["filename"]) == ("changed", WHEEL.filename)
+    assert document["wheel"]["proofs"][0]["suite"] == "bookworm"

@@ -1,4 +1,4 @@
-"""Options and help of the ``recipe`` commands: those of this host, and those that change the service's own recipes."""
+"""Options and help of ``repair`` and the ``recipe`` commands, of this host and of the service's own recipes."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -144,6 +144,33 @@ def check(  # noqa: PLR0913  (typer's form of options)
 
     options = TrialOptions(python=python, platform=platform, folder=folder, keep=keep)
     raise typer.Exit(try_recipe(release, options, as_json=as_json))
+
+
+def repair(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Wheels, whoever built them.")],
+    *,
+    keep: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Save the wheels in this folder.")],
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="Suite to repair them in. Default: by the tags of each wheel."),
+    ] = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Audit, repair and test wheels that others built, on this host. Nothing is published.
+
+    A wheel that is right already is copied unchanged. One that is not gets its libraries and its true tag, and a build
+    tag in its name. Each is installed and imported on every target of the catalogue that its tags claim. It needs a
+    container engine, but no running service. The exit code is 0 if no wheel was refused.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard repair dist/*.whl --output wheelhouse
+    """
+    from wheelyard.cli.recipes import RepairOptions, repair_files
+
+    options = RepairOptions(keep=keep, suite=suite, folder=folder)
+    raise typer.Exit(repair_files(files, options, as_json=as_json))
 
 
 @app.command()

@@ -164,8 +164,19 @@ class BuildRequirement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """One target on which a wheel was installed and imported in a bare runtime image."""
+
+    suite: str
+    python: str
+    platform: str
+    imported_modules: tuple[str, ...]
+    runtime_image: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """A wheel that was built, repaired and verified."""
+    """A wheel that was built or brought, repaired and verified."""
 
     filename: str
     sha256: str
@@ -196,6 +207,10 @@ class Wheel:
     """Warnings for its users, one sentence each."""
     host_libraries: tuple[HostLibraryNeed, ...] = ()
     """What its host must have beyond a bare image."""
+    proofs: tuple[Proof, ...] = ()
+    """Each target that it was proven on; empty for wheels from before this was recorded."""
+    changes: tuple[str, ...] = ()
+    """What repair changed in a brought wheel, one sentence each; empty if it is byte for byte what was brought."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,14 +230,23 @@ class Attempt:
     """How it healed itself; None if nothing was added or tried again."""
 
 
+class SourceKind(StrEnum):
+    """The kind of file that a build starts from."""
+
+    SDIST = "sdist"
+    WHEEL = "wheel"
+    """A wheel that others built: it is repaired and verified."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SdistSource:
-    """The sdist that a build starts from; fixed when the build is created."""
+    """The sdist, or the brought wheel, that a build starts from; fixed when the build is created."""
 
     filename: str
     url: str
     sha256: str
     size_bytes: int | None
+    kind: SourceKind = SourceKind.SDIST
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,6 +266,11 @@ class BuildOrder:
     recipe_digest: str
     recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
     """The recipe when the build was requested, so that workers need no recipe files."""
+
+    @property
+    def is_brought(self) -> bool:
+        """Return whether its source is a wheel that others built; its target is then where that is repaired."""
+        return self.sdist.kind is SourceKind.WHEEL
 
     @property
     def resource_request(self) -> ResourceRequest:

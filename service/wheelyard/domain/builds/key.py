@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from wheelyard.domain.builds.build import SourceKind
 from wheelyard.domain.packaging.target import Target
 
 
@@ -12,6 +13,7 @@ class KeyFacts:
     """Everything that is known before a build and changes its wheel."""
 
     sdist_sha256: str
+    source_kind: SourceKind = SourceKind.SDIST
     recipe_digest: str
     builder_definition: str
     """Digest of the builder's entry in the catalogue, its Dockerfile and its tools."""
@@ -40,6 +42,8 @@ def build_key(facts: KeyFacts) -> str:
         facts.target.platform,
         facts.build_number,
     ]
+    if facts.source_kind is not SourceKind.SDIST:  # keys of sdists are stored, and stay what they are
+        parts.append(facts.source_kind.value)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

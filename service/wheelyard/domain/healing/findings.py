@@ -29,6 +29,25 @@ class FindingKind(StrEnum):
     COMPILE_ERROR = "compile-error"
     COMMAND_FAILED = "command-failed"
     """A program failed, and its output says no more."""
+    # False claims of a wheel, by the field's terms.
+    TAG_TOO_OLD = "tag-too-old"
+    LIBRARY_NOT_PROMISED = "library-not-promised"
+    RPATH_INVALID = "rpath-invalid"
+    ELF_CORRUPT = "elf-corrupt"
+    ABI3_VIOLATED = "abi3-violated"
+    FOREIGN_PLATFORM = "foreign-platform"
+    ABI_TAG_MISMATCH = "abi-tag-mismatch"
+    TAG_TOO_GENERAL = "tag-too-general"
+    EXECUTABLE_STACK = "executable-stack"
+    TEXT_RELOCATIONS = "text-relocations"
+    METADATA_MISMATCH = "metadata-mismatch"
+    RECORD_MISMATCH = "record-mismatch"
+    ZIP_AMBIGUOUS = "zip-ambiguous"
+    """Installers would unpack it differently, outside of its folder, or without end."""
+    FOREIGN_FOLDER = "foreign-folder"
+    STARTUP_CODE = "startup-code"
+    SCRIPTS_INVALID = "scripts-invalid"
+    WHEEL_UNREADABLE = "wheel-unreadable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

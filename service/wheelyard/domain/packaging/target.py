@@ -49,6 +49,16 @@ class Policy:
         glibc = (int(match["major"]), int(match["minor"]))
         return cls(glibc=glibc, architecture=match["architecture"])
 
+    @classmethod
+    def of_tag(cls, platform: str) -> Self | None:
+        """Return the policy that a platform tag names, also by an older alias; None for any other tag."""
+        alias, _, architecture = platform.partition("_")
+        glibc = next((glibc for glibc, name in _ALIASES.items() if name == alias), None)
+        try:
+            return cls.parse(platform) if glibc is None else cls(glibc=glibc, architecture=architecture)
+        except ValueError:
+            return None
+
     def __str__(self) -> str:
         return f"manylinux_{self.glibc[0]}_{self.glibc[1]}_{self.architecture}"
 

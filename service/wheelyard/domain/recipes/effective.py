@@ -112,6 +112,11 @@ _SETS: Final = _REQUIREMENTS | {
 """Lists whose order has no meaning."""
 _SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})
 """Files that are used in order; their names have no meaning."""
+_COMPILING: Final = (
+    *("toolchains", "env", "config_settings", "build_requires", "dropped_requires", "build_constraints", "sources"),
+    *("patches", "before_build", "after_build", "network", "unsupported"),
+)
+"""Keys that only concern how a wheel is built from an sdist."""
 
 
 def _meaning(name: str, value: Any) -> Any:  # noqa: ANN401  its type depends on the key
@@ -131,6 +136,12 @@ def _normalise_requirement(text: str) -> str:
     requirement = read_requirement(text)
     requirement.name = canonicalize_name(requirement.name)
     return str(requirement)
+
+
+def repair_part(recipe: EffectiveRecipe) -> EffectiveRecipe:
+    """Return the part of a recipe that concerns a wheel that is built already."""
+    compiling = {name: getattr(_NOTHING, name) for name in _COMPILING}
+    return dataclasses.replace(recipe, **compiling)
 
 
 def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.healing.log_findings import host_findings, read_findings
 
-_ROW: Final = re.compile(r"^\| `([a-z-]+)` \| [^|]+\| (?:`(.+)`)? ?\|$", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]+\| (?:`(.+)`)? ?\|$", re.MULTILINE)
 GUIDE: Final = Path(__file__).parents[4] / "docs" / "healing.md"
 ROWS: Final = _ROW.findall(GUIDE.read_text())
 

@@ -1,0 +1,156 @@
+"""Audit a wheel that others built, and change it only where its tag or its libraries are not right.
+
+auditwheel keeps each manylinux tag that a wheel has, also a false one, so what the audit of the result says replaces
+the platform tag here.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wheelyard_agent.audit import GraftRules, audit_wheel
+from wheelyard_agent.channel import Channel
+from wheelyard_agent.claims import check_claims
+from wheelyard_agent.elf import elf_members, extension_modules
+from wheelyard_agent.job import JobError, say
+from wheelyard_agent.linkage import Policies, read_linkage, read_search_paths
+from wheelyard_agent.repair import (
+    check_purity,
+    describe_native,
+    graft_libraries,
+    refuse_lies,
+    set_tags,
+    tools_environment,
+    why_not,
+)
+
+_POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
+_ALIAS = re.compile(r"(manylinux1|manylinux2010|manylinux2014)_(\w+)")
+_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600
+# auditwheel removes links to libpython instead of grafting it.
+_LIBPYTHON = re.compile(r"libpython\d+\.\d+[a-z]*\.so(?:\.\d)*")
+
+
+def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
+    """Run a ``repair`` job with ``brought``: see ``repair_wheel``; ``platform`` is no bound.
+
+    A wheel that is right already is not sent back, so that it stays byte for byte what it was.
+    """
+    wheel, env = inbox / job["wheel"], tools_environment(job, scratch)
+    members = elf_members(wheel)
+    extensions = extension_modules(wheel, members)
+    if members:
+        _check_python_tag(wheel, extensions)
+    doubts = refuse_lies(check_claims(wheel))
+    if members:
+        path, tags, report = _repair_native(wheel, members, job, scratch, env)
+    else:
+        tags = check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
+        path, report = wheel, {"policy": None, "policy_reason": None, "grafted": []}
+    links = _changed_links(wheel, path, members, report["grafted"]) if path != wheel else {}
+    is_changed = path != wheel or bool(tags)
+    if is_changed:
+        path = set_tags(_named_as_inside(path), [*tags, "--build", job["build_tag"]], env)
+        doubts = refuse_lies(check_claims(path))  # patchelf can spoil a file
+        channel.send_file(path)
+    else:
+        say(f"{wheel.name} is right as it is, and stays unchanged")
+    named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
+    facts = {"is_changed": is_changed, "is_pure": not members, "lies": doubts}
+    channel.send("report", wheel=path.name, **facts, **named, **report, **links)
+
+
+def _named_as_inside(wheel: Path) -> Path:
+    """Rename a wheel as its ``.dist-info`` folder is named: ``wheel tags`` would add a second one in other letters."""
+    with zipfile.ZipFile(wheel) as bundle:
+        folders = {member.partition("/")[0] for member in bundle.namelist()}
+    info = next(folder for folder in sorted(folders) if folder.endswith(".dist-info"))
+    rest = wheel.name.split("-", 2)[2]
+    return wheel.rename(wheel.with_name(f"{info.removesuffix('.dist-info')}-{rest}"))
+
+
+def _repair_native(
+    wheel: Path, members: Sequence[str], job: Mapping[str, Any], scratch: Path, env: Mapping[str, str]
+) -> tuple[Path, list[str], dict[str, Any]]:
+    """Return the wheel, or a repaired copy of it, the options that correct its tags, and the report."""
+    rules = GraftRules(exclude=job["exclude"], graft=job["graft"])
+    before = audit_wheel(wheel, rules=rules, env=env)
+    repaired, after = wheel, before
+    if _POLICY.fullmatch(before["overall_tag"]) is None:
+        _check_libraries(wheel, before, rules)
+        repaired = graft_libraries(wheel, before, rules, scratch / "repaired", env)
+    if repaired != wheel or rules.graft:
+        after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
+    if _POLICY.fullmatch(after["overall_tag"]) is None:
+        raise JobError("repair-failed", reason=why_not(after))
+    report = describe_native(repaired, members, before, after, env)
+    if repaired == wheel and claims_hold(wheel.name, after["overall_tag"]):
+        return wheel, [], report
+    return repaired, ["--platform-tag", ".".join(Policies(after["overall_tag"]).tags_of(after["overall_tag"]))], report
+
+
+def claims_hold(filename: str, policy: str) -> bool:
+    """Return whether each platform tag of a wheel promises no older glibc than the policy that it complies with."""
+    needs = _glibc_of(policy)
+    claims = [_glibc_of(tag) for tag in filename.removesuffix(".whl").rpartition("-")[2].split(".")]
+    return needs is not None and all(
+        claim is not None and claim[1] == needs[1] and claim[0] >= needs[0] for claim in claims
+    )
+
+
+def _glibc_of(platform: str) -> tuple[tuple[int, int], str] | None:
+    """Return the glibc and the architecture that a platform tag names; None for another kind of tag."""
+    if match := _POLICY.fullmatch(platform):
+        return (int(match[1]), int(match[2])), match[3]
+    if match := _ALIAS.fullmatch(platform):
+        return _GLIBC[match[1]], match[2]
+    return None
+
+
+def _check_python_tag(wheel: Path, extensions: Sequence[str]) -> None:
+    """Refuse a wheel for any platform that has extension modules: its Python tag is false too, so no tag is certain."""
+    if wheel.stem.endswith("-any") and extensions:
+        raise JobError("python-tag-false", tag="-".join(wheel.stem.split("-")[-3:]), modules=list(extensions[:10]))
+
+
+def _check_libraries(wheel: Path, audit: Mapping[str, Any], rules: GraftRules) -> None:
+    """Fail with the names of libraries that are neither in the wheel, nor promised, nor in this builder."""
+    promised = Policies(audit["overall_tag"]).promised - set(rules.graft)
+    lacking = [
+        soname
+        for soname, path in audit["external_libs"].items()
+        if path is None and soname not in promised and not _LIBPYTHON.fullmatch(soname)
+    ]
+    if not lacking:
+        return
+    inside = {Path(member).name: member for member in elf_members(wheel)}
+    reasons = [
+        f"it links {soname}, which it has as {inside[soname]}, where its search path (RPATH) does not lead"
+        if soname in inside
+        else f"it links {soname}, which is neither in the wheel, nor promised by a policy, nor installed in the builder"
+        for soname in lacking[:5]
+    ]
+    raise JobError("repair-failed", reason="; ".join(reasons))
+
+
+def _changed_links(
+    wheel: Path, repaired: Path, members: Sequence[str], grafted: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what repair changed in the native files that were there before: search paths, and libraries left out."""
+    kept = [member for member in elf_members(repaired) if member in set(members)]
+    before, after = read_search_paths(wheel, kept), read_search_paths(repaired, kept)
+    linked, links = read_linkage(wheel, kept), read_linkage(repaired, kept)
+    known = {one["soname"] for one in grafted}
+    dropped = {name for member in kept for name in set(linked[member].needed) - set(links[member].needed) - known}
+    return {
+        "search_paths": [
+            {"file": member, "before": before[member], "after": after[member]}
+            for member in kept
+            if before[member] != after[member]
+        ],
+        "dropped_libraries": sorted(dropped),
+    }

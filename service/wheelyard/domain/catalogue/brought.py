@@ -1,0 +1,73 @@
+"""Which builders a brought wheel concerns: those whose targets its tags claim, and the one that repairs it."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from packaging.tags import Tag
+
+from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.packaging.coverage import targets_served, wheel_tags
+from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.errors import NoTargetFitsError, NotFoundError
+
+
+def builders_served(
+    builders: Iterable[BuilderChoice], filename: str, requires_python: str | None
+) -> tuple[BuilderChoice, ...]:
+    """Return the builders on whose targets an installer accepts a wheel, in their order.
+
+    Raises:
+        NoTargetFitsError: There is none.
+    """
+    targets = {Target(python=one.python, policy=one.policy): one for one in builders}
+    served = targets_served(filename, requires_python, targets)
+    if not served:
+        raise NoTargetFitsError(wheel=filename, requires_python=requires_python, known=list(map(str, targets)))
+    return tuple(builder for target, builder in targets.items() if target in served)
+
+
+def choose_repairer(
+    catalogue: Catalogue, filename: str, requires_python: str | None, *, suite: str | None = None
+) -> BuilderChoice:
+    """Return the builder that audits and repairs a wheel.
+
+    That is the one with the newest glibc that is not newer than the oldest policy in the wheel's tags, because it
+    disproves a false tag, and what it grafts needs no newer glibc; else the one with the oldest glibc. A wheel without
+    a policy in its tags gets the default target's. Its Python is the default one if the wheel runs on that.
+
+    Args:
+        catalogue: The builders that there are.
+        filename: The wheel's file name.
+        requires_python: Its Requires-Python.
+        suite: The suite to take instead.
+
+    Raises:
+        NoTargetFitsError: No target accepts the wheel, so it could not be proven.
+        NotFoundError: There is no such suite for the wheel's Python and architecture.
+    """
+    served = builders_served(catalogue.builders(), filename, requires_python)
+    default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
+    python = next((one.python for one in served if one.python == default.python), served[0].python)
+    architectures = {one.policy.architecture for one in served}
+    machine = default.policy.architecture if default.policy.architecture in architectures else min(architectures)
+    able = [one for one in catalogue.builders() if (one.python, one.policy.architecture) == (python, machine)]
+    if suite is not None:
+        named = [one for one in able if one.suite == suite]
+        if not named:
+            raise NotFoundError(kind="suite", name=suite, where=f"for Python {python} on {machine}")
+        return named[0]
+    newest = oldest_claim(wheel_tags(filename)) or Policy(glibc=default.policy.glibc, architecture=machine)
+    older = [one for one in able if one.policy.serves(newest)]
+    return max(older, key=_glibc) if older else min(able, key=_glibc)
+
+
+def oldest_claim(tags: Collection[Tag]) -> Policy | None:
+    """Return the oldest manylinux policy that tags name; None if they name none."""
+    return min(_policies(tags), key=lambda policy: policy.glibc, default=None)
+
+
+def _policies(tags: Collection[Tag]) -> Iterator[Policy]:
+    return (policy for tag in tags if (policy := Policy.of_tag(tag.platform)) is not None)
+
+
+def _glibc(builder: BuilderChoice) -> tuple[int, int]:
+    return builder.policy.glibc

@@ -1,0 +1,227 @@
+"""The stages of a wheel that others built: take it, repair it where that is needed, prove it on all that it claims.
+
+Resolve and publish are those of every build; ``pipeline/steps.py`` decides which stages these replace.
+"""
+
+import asyncio
+import calendar
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from wheelyard.domain.builds.build import GraftedLibrary, Stage, Wheel
+from wheelyard.domain.builds.key import build_tag
+from wheelyard.domain.catalogue.brought import builders_served, oldest_claim
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.healing.wheel_claims import invalid_wheel
+from wheelyard.domain.packaging.target import Target
+from wheelyard.errors import InvalidWheelError, ProjectError
+from wheelyard.pipeline.build import MAX_EPOCH
+from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
+from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, known
+from wheelyard.pipeline.prepare import builder_of, source_of
+from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
+from wheelyard.pipeline.verify import verify
+from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes
+from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel, tag_of
+from wheelyard.zip_files import open_zip
+
+T = TypeVar("T")
+_OLDEST_EPOCH: Final = 315532800
+"""The beginning of 1980, the oldest time that a zip file can hold."""
+_SHOWN_PATHS: Final = 10
+
+
+async def fetch_wheel(job: Job, tools: Tools) -> Job:
+    """Fetch the wheel by its hash."""
+    return job.knowing(brought=await tools.source.fetch(source_of(job.claim.order)))
+
+
+async def prepare_repair(job: Job, tools: Tools) -> Job:
+    """Find or make the builder with the recipe's system packages, from which libraries are grafted.
+
+    The runtime images are found once the repaired wheel says on which targets it is proven.
+    """
+    builder = await builder_of(job, tools)
+    await job.note(f"builder image {builder}")
+    return job.knowing(images=PreparedImages(builder=builder, runtime=None))
+
+
+async def take_wheel(job: Job, tools: Tools) -> Job:
+    """Take the wheel as what a build would have made, if all its parts agree.
+
+    Raises:
+        InvalidWheelError: it is no wheel that installers could take.
+    """
+    del tools
+    path = known(job.brought)
+    try:
+        await asyncio.to_thread(check_wheel, path, job.claim.order)
+        epoch = await asyncio.to_thread(_newest_time, path)
+    except RefusedWheelError as error:
+        raise invalid_wheel(path.name, str(error), error.kind) from error
+    except ValueError as error:
+        raise InvalidWheelError(file=path.name, reason=str(error)) from error
+    # The place for checks of what the wheel claims that need no builder: they raise a ProjectError.
+    return job.knowing(built=BuiltWheel(path=path, epoch=epoch, requirements=()))
+
+
+def _newest_time(wheel: Path) -> int:
+    """Return the newest time in a wheel, in seconds since 1970; invalid ones count as the beginning of 1980. Blocks."""
+    newest = _OLDEST_EPOCH
+    with open_zip(wheel) as bundle:
+        for member in bundle.infolist():
+            with suppress(ValueError, OverflowError):
+                newest = max(newest, calendar.timegm((*member.date_time, 0, 0, 0)))
+    return min(newest, MAX_EPOCH)
+
+
+async def repair_brought(job: Job, tools: Tools) -> Job:
+    """Audit the wheel, and change only what is not right; a wheel that complies stays byte for byte what it was.
+
+    Raises:
+        PythonTagFalseError: it has extension modules, and a tag for any Python and platform.
+        RepairFailedError: it cannot be made to comply with any policy.
+        ExtensionMissingError, GraftRefusedError, PolicyFloorError: it is not what its project's recipe promises.
+    """
+    built, order = known(job.built), job.claim.order
+    tag = build_tag(tools.build_number, suite=order.builder)
+    image = known(job.images).builder
+    async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
+        await conversation.send_file(built.path)
+        await conversation.send(
+            "repair",
+            brought=True,
+            wheel=built.path.name,
+            platform=order.target.platform,
+            build_tag=tag,
+            epoch=built.epoch,
+            extensions=list(order.recipe.expected_extensions),
+            may_be_pure=order.recipe.is_pure is True,
+            exclude=list(order.recipe.excluded_libraries),
+            graft=list(order.recipe.grafted_beyond_policy),
+        )
+        message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
+        changes = _read_changes(conversation, message)
+        if changes.is_changed:
+            path = received_wheel(conversation, message)
+            file = await check_tagged(conversation, path, job, tag)
+        else:
+            path = built.path
+            file = await check(conversation, path, job)
+        report = _read_report(conversation, job, message, file)
+    repaired = await accept(job, tools, report, path, file)
+    said = tuple(_describe_changes(built.path, repaired, report, changes)) if changes.is_changed else ()
+    for sentence in said or ("It is right as it is: nothing was changed.",):
+        await job.note(sentence)
+    return job.knowing(repaired=replace(repaired, changes=said))
+
+
+def _read_changes(conversation: Conversation, message: Message) -> BroughtChanges:
+    try:
+        return read_changes(message.fields)
+    except ValueError as error:
+        raise conversation.refuse(f"its report cannot be read ({error})") from error
+
+
+def _read_report(conversation: Conversation, job: Job, message: Message, file: WheelFile) -> RepairReport:
+    """Parse the report; the wheel must comply with the oldest policy that its own tags name."""
+    claim = oldest_claim(file.tags)
+    if claim is None and any(tag.platform != "any" for tag in file.tags):
+        raise conversation.refuse(f"{file.filename} names no manylinux policy")
+    return read_report(conversation, message, file, within=claim or job.claim.order.target.policy)
+
+
+def _describe_changes(
+    before: Path, repaired: RepairedWheel, report: RepairReport, changes: BroughtChanges
+) -> Iterator[str]:
+    """Yield a sentence for each thing that repair changed."""
+    old, new = tag_of(before), tag_of(repaired.path)
+    if old != new:
+        reason = f": {report.policy_reason.sentence}" if report.policy_reason else "."
+        yield f"Its tag was {old}, and is {new}{reason}"
+    yield from map(_describe_graft, repaired.grafted)
+    yield from map(_describe_path, changes.search_paths[:_SHOWN_PATHS])
+    if (more := len(changes.search_paths) - _SHOWN_PATHS) > 0:
+        yield f"The search paths (RPATH) of {more} more files were set in the same way."
+    for library in changes.dropped_libraries:
+        yield f"It links to {library} no more."
+    if old == new and not repaired.grafted and not changes.search_paths:
+        yield "It was written anew, with a build tag."
+
+
+def _describe_graft(library: GraftedLibrary) -> str:
+    if library.package is None:
+        return f"{library.soname} was put into it, from no system package."
+    return f"{library.soname} was put into it, from {library.package} {library.package_version or ''}".rstrip() + "."
+
+
+def _describe_path(path: SearchPath) -> str:
+    was = f"was {path.before}" if path.before else "was empty"
+    return f"The search path (RPATH) of {path.file} {was}, and is {path.after or 'empty'}."
+
+
+async def prove_everywhere(job: Job, tools: Tools) -> Job:
+    """Verify the wheel on every target of the catalogue that its tags claim, on this order's architecture.
+
+    Raises:
+        NoTargetFitsError: its tags claim none; repair may have corrected them.
+        ProjectError: what ``verify`` raises, with the target.
+    """
+    repaired, order = known(job.repaired), job.claim.order
+    file = await asyncio.to_thread(check_wheel, repaired.path, order)
+    machine = order.target.policy.architecture
+    here = [one for one in tools.builders if one.policy.architecture == machine]
+    served = builders_served(here, repaired.path.name, file.core.get("requires_python"))
+    await job.note(f"it is proven on {', '.join(f'{one.suite} with Python {one.python}' for one in served)}")
+    wheels: list[Wheel] = []
+    for builder in served:
+        place = f"{builder.suite} with Python {builder.python}"
+        await job.note(f"proof on {place}")
+        try:
+            proven = await verify(await _on(builder, job, tools), tools)
+        except ProjectError as error:
+            error.add_place(place)
+            raise
+        wheels.append(known(proven.wheel))
+    wheel = _combine(wheels)
+    return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *_warn_of_untried(file, served))))
+
+
+def _warn_of_untried(file: WheelFile, served: Sequence[BuilderChoice]) -> Iterator[str]:
+    """Yield a warning if a stable ABI's tag names an older Python than those that the wheel was tried on."""
+    oldest = oldest_python(file)
+    tried = {Target(python=one.python, policy=one.policy).version_info: one.python for one in served}
+    if oldest is not None and oldest < min(tried):
+        pythons = " and ".join(tried[version] for version in sorted(tried))
+        yield f"Its tag says Python {oldest[0]}.{oldest[1]} and newer; it was tried on {pythons} alone."
+
+
+async def _on(builder: BuilderChoice, job: Job, tools: Tools) -> Job:
+    """Return the job as if its order were for another target, with the runtime image of that."""
+    order = replace(job.claim.order, target=Target(python=builder.python, policy=builder.policy), builder=builder.suite)
+    runtime = await tools.images.runtime(
+        suite=builder.suite, python=builder.python, apt=order.recipe.test_apt, log=job.log
+    )
+    return job.knowing(claim=replace(job.claim, order=order), images=replace(known(job.images), runtime=runtime))
+
+
+def _combine(wheels: Sequence[Wheel]) -> Wheel:
+    """Return the wheel with the proofs of all targets; its modules are those that could be imported on each."""
+    first = wheels[0]
+    common = frozenset(first.imported_modules).intersection(*(one.imported_modules for one in wheels))
+    return replace(
+        first,
+        imported_modules=tuple(name for name in first.imported_modules if name in common),
+        warnings=_union(one.warnings for one in wheels),
+        host_libraries=_union(one.host_libraries for one in wheels),
+        proofs=tuple(proof for one in wheels for proof in one.proofs),
+    )
+
+
+def _union(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    """Return all different values, in order."""
+    return tuple(dict.fromkeys(value for part in parts for value in part))

@@ -1,0 +1,122 @@
+"""Wheels that others built, on real images, in real containers: repaired only where needed, and proven."""
+
+import hashlib
+import uuid
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.integration.container_harness import ContainerHarness, PackageRun, open_harness
+from tests.unit.pipeline_harness import info_folder, pack_wheel
+
+from wheelyard.domain.builds.build import Build, Stage, Status
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.pipeline.job import Job, Step, Tools, known
+from wheelyard.pipeline.steps import steps_to
+
+WITH_YAML = EffectiveRecipe(apt=("libyaml-dev",))
+
+
+@pytest.fixture
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerHarness]:
+    async with open_harness(tmp_path_factory.mktemp("brought"), f"test-{uuid.uuid4().hex}") as opened:
+        yield opened
+
+
+async def _build_raw(harness: ContainerHarness, project: str, recipe: EffectiveRecipe | None = None) -> Path:
+    """Build a project, and return the wheel as its backend made it."""
+    kept: list[Path] = []
+
+    async def keep(job: Job, _: Tools) -> Job:
+        built = known(job.built).path
+        kept.append(harness.folder / built.name)
+        kept[0].write_bytes(built.read_bytes())
+        return job
+
+    steps = [*steps_to(None)[:4], Step(stage=Stage.REPAIR, act=keep)]
+    run = harness.run_of(project, recipe=recipe or EffectiveRecipe(), steps=steps)
+    build = await run.go()
+    assert build.status is Status.SUCCEEDED, run.log()
+    return kept[0]
+
+
+def _retagged(wheel: Path, tag: str) -> tuple[str, bytes]:
+    """Return a wheel with another tag, in its name and inside, as somebody does by hand."""
+    name = "-".join(wheel.stem.split("-")[:2]) + f"-{tag}.whl"
+    generated = {f"{info_folder(wheel.name)}/{member}" for member in ("RECORD", "WHEEL")}
+    with zipfile.ZipFile(wheel) as bundle:
+        members = {one.filename: bundle.read(one) for one in bundle.infolist() if one.filename not in generated}
+    return name, pack_wheel(name, members)
+
+
+def _bring(
+    harness: ContainerHarness, project: str, name: str, content: bytes, recipe: EffectiveRecipe | None = None
+) -> PackageRun:
+    return harness.run_of(project, sdist=content, sdist_filename=name, recipe=recipe or EffectiveRecipe())
+
+
+async def _accept(run: PackageRun) -> Build:
+    build = await run.go()
+    assert build.status is Status.SUCCEEDED, run.log()
+    return build
+
+
+async def test_raw_wheel_gets_its_library_and_its_true_tag_and_stays_so(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "needs-library", WITH_YAML)
+    run = _bring(harness, "needs-library", raw.name, raw.read_bytes(), WITH_YAML)
+
+    wheel = known((await _accept(run)).wheel)
+
+    assert "-1.bookworm-cp313-cp313-" in wheel.filename
+    assert wheel.tag_before_repair == "cp313-cp313-linux_x86_64"
+    assert "linux_x86_64" not in wheel.tag.removeprefix("cp313-cp313-").split(".")
+    assert [one.package for one in wheel.grafted] == ["libyaml-0-2"]
+    tag, graft, search = wheel.changes
+    assert tag.startswith(f"Its tag was cp313-cp313-linux_x86_64, and is {wheel.tag}: ")
+    assert graft.startswith("libyaml-0.so.2 was put into it, from libyaml-0-2 ")
+    assert search.startswith("The search path (RPATH) of needs_library.")
+    assert [(proof.suite, proof.python) for proof in wheel.proofs] == [("bookworm", "3.13")]
+    assert wheel.proofs[0].imported_modules == ("needs_library",)
+
+    (repaired,) = run.index.files.values()
+    again = _bring(harness, "needs-library", wheel.filename, repaired)
+    unchanged = known((await _accept(again)).wheel)
+
+    assert (unchanged.filename, unchanged.changes) == (wheel.filename, ())
+    assert unchanged.sha256 == hashlib.sha256(repaired).hexdigest()
+    assert list(again.index.files.values()) == [repaired]
+
+
+async def test_false_older_tag_is_corrected(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "needs-library", WITH_YAML)
+    name, content = _retagged(raw, "cp313-cp313-manylinux_2_5_x86_64")
+    wheel = known((await _accept(_bring(harness, "needs-library", name, content, WITH_YAML))).wheel)
+    assert "manylinux_2_5_x86_64" not in wheel.tag
+    assert wheel.policy is not None
+    assert wheel.policy in wheel.tag
+
+
+async def test_library_that_is_nowhere_is_named(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "needs-library", WITH_YAML)
+    build = await _bring(harness, "needs-library", raw.name, raw.read_bytes()).go()
+    assert build.failure is not None
+    assert (build.failure.code, build.failure.stage) == ("repair-failed", Stage.REPAIR)
+    assert "libyaml-0.so.2, which is neither in the wheel" in build.failure.summary
+
+
+async def test_extension_module_for_any_python_is_refused(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "native")
+    name, content = _retagged(raw, "py3-none-any")
+    build = await _bring(harness, "native", name, content).go()
+    assert build.failure is not None
+    assert build.failure.code == "python-tag-false"
+    assert "native._fast" in build.failure.summary
+
+
+async def test_wheel_that_cannot_be_imported_is_refused_with_its_target(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "import-fails")
+    build = await _bring(harness, "import-fails", raw.name, raw.read_bytes()).go()
+    assert build.failure is not None
+    assert (build.failure.code, build.failure.stage) == ("verify-failed", Stage.VERIFY)
+    assert build.failure.summary.startswith("On bookworm with Python 3.13: import-fails 1.0 does not work")

@@ -1,0 +1,246 @@
+"""A wheel that others built: unchanged if it is right, corrected if not, and proven on all that its tags claim."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
+from tests.unit.pipeline.test_pipeline_repair import GRAFTED, NATIVE_REPORT, explained
+from tests.unit.pipeline_harness import (
+    NATIVE,
+    NATIVE_REPAIRED,
+    PURE,
+    REPAIR_REPORT,
+    PipelineHarness,
+    honest_verify,
+    make_harness,
+    make_wheel,
+)
+
+from wheelyard.domain.builds.build import SdistSource, SourceKind, Wheel
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.packaging.target import Policy
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.errors import (
+    InvalidWheelError,
+    NoTargetFitsError,
+    PythonTagFalseError,
+    RepairFailedError,
+    UntrustedOutputError,
+    VerifyFailedError,
+)
+from wheelyard.pipeline.job import Job, Tools, known
+
+COMPLIANT = "demo-1.0-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+BUILDERS = tuple(
+    BuilderChoice(suite=suite, python=python, policy=Policy(glibc=(2, minor), architecture="x86_64"))
+    for suite, minor in (("bullseye", 31), ("bookworm", 36), ("trixie", 41))
+    for python in ("3.13", "3.11")
+)
+
+
+def bringing(
+    folder: Path, filename: str, content: bytes | None = None, recipe: EffectiveRecipe | None = None
+) -> PipelineHarness:
+    """Make the harness of an order whose source is a wheel."""
+    pipeline = make_harness(folder, recipe)
+    content = make_wheel(filename) if content is None else content
+    file = pipeline.source.add(filename, content)
+    source = SdistSource(
+        filename=filename,
+        url=file.url,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        kind=SourceKind.WHEEL,
+    )
+    pipeline.order = replace(pipeline.order, sdist=source)
+    return pipeline
+
+
+async def go(pipeline: PipelineHarness, *scripts: Script, builders: tuple[BuilderChoice, ...] = BUILDERS) -> Job:
+    pipeline.engine = MemoryEngine(*scripts)
+    tools: Tools = replace(pipeline.tools, builders=builders)
+    job = pipeline.job
+    for step in pipeline.steps:
+        job = await step.act(job, tools)
+    return job
+
+
+def leaving(report: Mapping[str, Any] = NATIVE_REPORT) -> Script:
+    """Play an agent that finds nothing wrong."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        assert (job["kind"], job["brought"]) == ("repair", True)
+        agent.send("report", wheel=job["wheel"], is_changed=False, **report)
+
+    return script
+
+
+def changing(filename: str, report: Mapping[str, Any] = NATIVE_REPORT, **more: object) -> Script:
+    """Play an agent that makes another wheel."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send_file(filename, make_wheel(filename))
+        agent.send("report", wheel=filename, is_changed=True, **{**report, **more})
+
+    return script
+
+
+async def broken(agent: ScriptedAgent) -> None:
+    await agent.receive()
+    agent.send("failure", code="verify-failed", problems=["import demo: ImportError: no"])
+
+
+def proven(job: Job) -> list[str]:
+    wheel: Wheel = known(job.wheel)
+    return [f"{proof.suite} {proof.python}" for proof in wheel.proofs]
+
+
+async def test_wheel_that_is_right_is_published_byte_by_byte_under_its_own_name(tmp_path: Path) -> None:
+    content = make_wheel(COMPLIANT)
+    pipeline = bringing(tmp_path, COMPLIANT, content)
+    job = await go(pipeline, leaving(), *[honest_verify] * 3)
+    assert pipeline.index.files == {("demo", COMPLIANT): content}
+    wheel = known(job.wheel)
+    assert (wheel.changes, wheel.build_requirements, wheel.policy) == ((), (), "manylinux_2_17_x86_64")
+    assert "nothing was changed" in pipeline.log.text
+
+
+async def test_wheel_is_proven_in_the_bare_image_of_each_target_that_its_tags_claim(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    job = await go(pipeline, leaving(), *[honest_verify] * 3)
+    assert proven(job) == ["bullseye 3.13", "bookworm 3.13", "trixie 3.13"]
+    assert [spec.image for spec in pipeline.engine.runs] == [
+        "builder-bookworm-3.13",
+        *(f"runtime-{suite}-3.13" for suite in ("bullseye", "bookworm", "trixie")),
+    ]
+    assert [proof.imported_modules for proof in known(job.wheel).proofs] == [("demo",)] * 3
+
+
+async def test_pure_wheel_is_proven_everywhere(tmp_path: Path) -> None:
+    job = await go(bringing(tmp_path, PURE), leaving(REPAIR_REPORT), *[honest_verify] * 6)
+    assert len(proven(job)) == len(BUILDERS)
+
+
+async def test_targets_of_other_machines_are_not_tried(tmp_path: Path) -> None:
+    foreign = replace(BUILDERS[0], policy=Policy(glibc=(2, 31), architecture="aarch64"))
+    job = await go(bringing(tmp_path, PURE), leaving(REPAIR_REPORT), honest_verify, builders=(foreign, BUILDERS[2]))
+    assert proven(job) == ["bookworm 3.13"]
+
+
+async def test_stable_abi_for_older_pythons_than_there_are_is_a_warning(tmp_path: Path) -> None:
+    stable = "demo-1.0-cp38-abi3-manylinux_2_17_x86_64.whl"
+    job = await go(bringing(tmp_path, stable), leaving(), *[honest_verify] * 6)
+    assert known(job.wheel).warnings == ("Its tag says Python 3.8 and newer; it was tried on 3.11 and 3.13 alone.",)
+    known_python = "demo-1.0-cp311-abi3-manylinux_2_17_x86_64.whl"
+    job = await go(bringing(tmp_path, known_python), leaving(), *[honest_verify] * 6)
+    assert known(job.wheel).warnings == ()
+
+
+async def test_failed_proof_names_its_target(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    with pytest.raises(VerifyFailedError, match=r"^On bookworm with Python 3\.13: demo 1\.0 does not work"):
+        await go(pipeline, leaving(), honest_verify, broken)
+    assert pipeline.index.files == {}
+
+
+async def test_modules_of_the_wheel_are_those_that_every_target_imports(tmp_path: Path) -> None:
+    async def less(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=[], skipped={}, remarks=["It is old."])
+
+    job = await go(bringing(tmp_path, COMPLIANT), leaving(), honest_verify, less, honest_verify)
+    assert known(job.wheel).imported_modules == ()
+    assert known(job.wheel).warnings == ("It is old.",)
+
+
+async def test_changed_wheel_has_a_build_tag_and_says_what_was_changed(tmp_path: Path) -> None:
+    path = {"file": "demo/_c.abi3.so", "before": "/opt/lib", "after": "$ORIGIN/../demo.libs"}
+    pipeline = bringing(tmp_path, NATIVE)
+    script = changing(NATIVE_REPAIRED, search_paths=[path], dropped_libraries=["libpython3.13.so.1.0"])
+    job = await go(pipeline, script, *[honest_verify] * 3)
+    assert list(pipeline.index.files) == [("demo", NATIVE_REPAIRED)]
+    tag, graft, search, dropped = known(job.wheel).changes
+    assert tag.startswith(
+        "Its tag was cp313-cp313-linux_x86_64, and is cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64: "
+    )
+    assert "memcpy@GLIBC_2.14" in tag
+    assert graft == f"libz.so.1 was put into it, from zlib1g {GRAFTED['package_version']}."
+    assert search == "The search path (RPATH) of demo/_c.abi3.so was /opt/lib, and is $ORIGIN/../demo.libs."
+    assert dropped == "It links to libpython3.13.so.1.0 no more."
+
+
+@pytest.mark.parametrize("report", [explained("manylinux_2_34_x86_64"), explained("manylinux_2_18_x86_64")])
+async def test_tag_that_is_older_than_what_the_wheel_needs_does_not_pass(
+    tmp_path: Path, report: Mapping[str, Any]
+) -> None:
+    with pytest.raises(UntrustedOutputError, match="does not serve manylinux_2_17_x86_64"):
+        await go(bringing(tmp_path, NATIVE), changing(NATIVE_REPAIRED, report))
+    with pytest.raises(UntrustedOutputError, match="does not serve manylinux_2_17_x86_64"):
+        await go(bringing(tmp_path, COMPLIANT), leaving(report))
+
+
+async def test_wheel_without_a_policy_in_its_tag_cannot_be_right_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UntrustedOutputError, match="names no manylinux policy"):
+        await go(bringing(tmp_path, NATIVE), leaving())
+
+
+async def test_changed_wheel_without_a_build_tag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UntrustedOutputError, match=r"does not have the build tag 1\.bookworm"):
+        await go(bringing(tmp_path, NATIVE), changing(COMPLIANT))
+
+
+async def test_true_tag_that_no_target_accepts_is_refused_with_the_targets(tmp_path: Path) -> None:
+    newest = "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_42_x86_64.whl"
+    with pytest.raises(NoTargetFitsError, match=r"Python 3\.13 on manylinux_2_41_x86_64"):
+        await go(bringing(tmp_path, NATIVE), changing(newest, explained("manylinux_2_42_x86_64")))
+
+
+async def test_false_python_tag_and_missing_library_are_told(tmp_path: Path) -> None:
+    async def false_tag(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("failure", code="python-tag-false", tag="py3-none-any", modules=["demo._c"])
+
+    async def lacking(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("failure", code="repair-failed", reason="it links libfoo.so.2")
+
+    with pytest.raises(PythonTagFalseError, match=r"demo 1\.0 has the tag py3-none-any.* demo\._c"):
+        await go(bringing(tmp_path, PURE), false_tag)
+    with pytest.raises(RepairFailedError, match="any manylinux policy: it links libfoo") as caught:
+        await go(bringing(tmp_path, NATIVE), lacking)
+    assert "recipe" in caught.value.hint
+
+
+async def test_wheel_whose_parts_disagree_is_refused_before_any_container(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, PURE, make_wheel(PURE, version="2.0"))
+    with pytest.raises(InvalidWheelError, match=r"METADATA says demo 2\.0") as caught:
+        await go(pipeline)
+    assert [lie.kind for lie in caught.value.lies] == ["metadata-mismatch"]
+    assert caught.value.hint.startswith("Rename the file, or change the name, version or tags")
+    assert pipeline.engine.runs == []
+
+
+async def test_repair_has_the_packages_of_the_recipe_and_the_time_of_the_newest_member(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {}
+
+    async def listening(agent: ScriptedAgent) -> None:
+        asked.update(await agent.receive())
+        agent.send("report", wheel=asked["wheel"], is_changed=False, **NATIVE_REPORT)
+
+    buffer = io.BytesIO(make_wheel(COMPLIANT))
+    with zipfile.ZipFile(buffer, "a") as bundle:
+        bundle.infolist()[0].date_time = (2024, 2, 29, 12, 0, 0)
+        bundle._didModify = True  # type: ignore[attr-defined]
+    recipe = EffectiveRecipe(apt=("libyaml-dev",), excluded_libraries=("libcuda.so.*",))
+    pipeline = bringing(tmp_path, COMPLIANT, buffer.getvalue(), recipe)
+    await go(pipeline, listening, *[honest_verify] * 3)
+    assert (asked["epoch"], asked["exclude"]) == (1709208000, ["libcuda.so.*"])
+    assert pipeline.engine.runs[0].image == "builder-bookworm-3.13+libyaml-dev"
