@@ -11,6 +11,7 @@ from tests.integration.container_harness import ContainerHarness, PackageRun, op
 from tests.unit.pipeline_harness import info_folder, pack_wheel
 
 from wheelyard.domain.builds.build import Build, Stage, Status
+from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.pipeline.job import Job, Step, Tools, known
 from wheelyard.pipeline.steps import steps_to
@@ -93,6 +94,7 @@ async def test_false_older_tag_is_corrected(harness: ContainerHarness) -> None:
     name, content = _retagged(raw, "cp313-cp313-manylinux_2_5_x86_64")
     wheel = known((await _accept(_bring(harness, "needs-library", name, content, WITH_YAML))).wheel)
     assert "manylinux_2_5_x86_64" not in wheel.tag
+    assert "(tag-too-old)" in wheel.changes[0]
     assert wheel.policy is not None
     assert wheel.policy in wheel.tag
 
@@ -101,8 +103,10 @@ async def test_library_that_is_nowhere_is_named(harness: ContainerHarness) -> No
     raw = await _build_raw(harness, "needs-library", WITH_YAML)
     build = await _bring(harness, "needs-library", raw.name, raw.read_bytes()).go()
     assert build.failure is not None
-    assert (build.failure.code, build.failure.stage) == ("repair-failed", Stage.REPAIR)
-    assert "libyaml-0.so.2, which is neither in the wheel" in build.failure.summary
+    assert (build.failure.code, build.failure.stage) == ("wheel-claims-false", Stage.REPAIR)
+    assert [(one.kind, one.name) for one in build.failure.findings] == [
+        (FindingKind.LIBRARY_NOT_PROMISED, "libyaml-0.so.2")
+    ]
 
 
 async def test_extension_module_for_any_python_is_refused(harness: ContainerHarness) -> None:
@@ -110,7 +114,8 @@ async def test_extension_module_for_any_python_is_refused(harness: ContainerHarn
     name, content = _retagged(raw, "py3-none-any")
     build = await _bring(harness, "native", name, content).go()
     assert build.failure is not None
-    assert build.failure.code == "python-tag-false"
+    assert build.failure.code == "wheel-claims-false"
+    assert [one.kind for one in build.failure.findings] == [FindingKind.TAG_TOO_GENERAL]
     assert "native._fast" in build.failure.summary
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from wheelyard_agent.audit import GraftRules, audit_wheel
 from wheelyard_agent.channel import Channel
-from wheelyard_agent.claims import check_claims
+from wheelyard_agent.claims import check_claims, lie, policy_lies
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.job import JobError, say
 from wheelyard_agent.linkage import Policies, read_linkage, read_search_paths
@@ -22,6 +22,7 @@ from wheelyard_agent.repair import (
     check_purity,
     describe_native,
     graft_libraries,
+    needed_by,
     refuse_lies,
     set_tags,
     tools_environment,
@@ -44,10 +45,11 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     members = elf_members(wheel)
     extensions = extension_modules(wheel, members)
     if members:
-        _check_python_tag(wheel, extensions)
-    doubts = refuse_lies(check_claims(wheel))
+        refuse_lies(_python_lies(wheel.name, extensions))
+    doubts, mended = refuse_lies(check_claims(wheel)), []
     if members:
         path, tags, report = _repair_native(wheel, members, job, scratch, env)
+        mended = report.pop("lies")
     else:
         tags = check_purity(wheel, job["extensions"], may_be_pure=job["may_be_pure"])
         path, report = wheel, {"policy": None, "policy_reason": None, "grafted": []}
@@ -55,12 +57,14 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     is_changed = path != wheel or bool(tags)
     if is_changed:
         path = set_tags(_named_as_inside(path), [*tags, "--build", job["build_tag"]], env)
-        doubts = refuse_lies(check_claims(path))  # patchelf can spoil a file
+        left = refuse_lies(check_claims(path))  # patchelf can spoil a file
+        mended += [one for one in doubts if one not in left]
+        doubts = left
         channel.send_file(path)
     else:
         say(f"{wheel.name} is right as it is, and stays unchanged")
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
-    facts = {"is_changed": is_changed, "is_pure": not members, "lies": doubts}
+    facts = {"is_changed": is_changed, "is_pure": not members, "lies": doubts, "mended": mended}
     channel.send("report", wheel=path.name, **facts, **named, **report, **links)
 
 
@@ -81,13 +85,17 @@ def _repair_native(
     before = audit_wheel(wheel, rules=rules, env=env)
     repaired, after = wheel, before
     if _POLICY.fullmatch(before["overall_tag"]) is None:
-        _check_libraries(wheel, before, rules)
+        refuse_lies(_library_lies(wheel, before, rules))
         repaired = graft_libraries(wheel, before, rules, scratch / "repaired", env)
     if repaired != wheel or rules.graft:
         after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
     if _POLICY.fullmatch(after["overall_tag"]) is None:
         raise JobError("repair-failed", reason=why_not(after))
     report = describe_native(repaired, members, before, after, env)
+    # Of the wheel as it was brought: the audit of the repaired one judges its own symbols, and those of its libraries.
+    report["lies"] = [one for one in policy_lies(wheel.name, after, {}) if one["kind"] == "tag-too-old"]
+    if wheel.name.endswith("-any.whl"):
+        report["lies"].append(lie("tag-too-general", "any", "it has native files of one platform", fatal=False))
     if repaired == wheel and claims_hold(wheel.name, after["overall_tag"]):
         return wheel, [], report
     return repaired, ["--platform-tag", ".".join(Policies(after["overall_tag"]).tags_of(after["overall_tag"]))], report
@@ -111,30 +119,29 @@ def _glibc_of(platform: str) -> tuple[tuple[int, int], str] | None:
     return None
 
 
-def _check_python_tag(wheel: Path, extensions: Sequence[str]) -> None:
-    """Refuse a wheel for any platform that has extension modules: its Python tag is false too, so no tag is certain."""
-    if wheel.stem.endswith("-any") and extensions:
-        raise JobError("python-tag-false", tag="-".join(wheel.stem.split("-")[-3:]), modules=list(extensions[:10]))
+def _python_lies(filename: str, extensions: Sequence[str]) -> list[dict[str, Any]]:
+    """Return that a wheel for any platform has extension modules: its Python tag is false too, so none is certain."""
+    if not filename.endswith("-any.whl") or not extensions:
+        return []
+    detail = f"it has extension modules of CPython: {', '.join(extensions[:10])}"
+    return [lie("tag-too-general", "-".join(filename.removesuffix(".whl").split("-")[-3:]), detail)]
 
 
-def _check_libraries(wheel: Path, audit: Mapping[str, Any], rules: GraftRules) -> None:
-    """Fail with the names of libraries that are neither in the wheel, nor promised, nor in this builder."""
+def _library_lies(wheel: Path, audit: Mapping[str, Any], rules: GraftRules) -> list[dict[str, Any]]:
+    """Return the libraries that the loader does not find: where the wheel has them, or not in this builder either."""
     promised = Policies(audit["overall_tag"]).promised - set(rules.graft)
-    lacking = [
-        soname
-        for soname, path in audit["external_libs"].items()
-        if path is None and soname not in promised and not _LIBPYTHON.fullmatch(soname)
+    lacking = {name for name in audit["external_libs"] if name not in promised and not _LIBPYTHON.fullmatch(name)}
+    members = elf_members(wheel)
+    inside = {Path(member).name: member for member in members}
+    needs = read_linkage(wheel, members)
+    found = policy_lies(wheel.name, audit, {name: needed_by(needs, name) for name in lacking})
+    return [
+        lie("rpath-invalid", name, f"the wheel has it as {inside[name]}, where no search path (RPATH) leads")
+        if name in inside
+        else {**one, "fatal": True}
+        for one in found
+        if one["kind"] == "library-not-promised" and (name := one["subject"]) in lacking
     ]
-    if not lacking:
-        return
-    inside = {Path(member).name: member for member in elf_members(wheel)}
-    reasons = [
-        f"it links {soname}, which it has as {inside[soname]}, where its search path (RPATH) does not lead"
-        if soname in inside
-        else f"it links {soname}, which is neither in the wheel, nor promised by a policy, nor installed in the builder"
-        for soname in lacking[:5]
-    ]
-    raise JobError("repair-failed", reason="; ".join(reasons))
 
 
 def _changed_links(

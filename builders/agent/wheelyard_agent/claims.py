@@ -201,11 +201,11 @@ def policy_lies(
     for tag in false_platforms(filename, audit):
         symbols = [f"{max(versions, key=_numbers)} of {name}" for name, versions in audit["versioned_symbols"].items()]
         needs = f"it needs {', '.join(sorted(symbols)[:_SHOWN]) or 'libraries that no policy promises'}"
-        found.append(_lie("tag-too-old", tag, f"{needs}, so it complies with {audit['overall_tag']}", fatal=False))
+        found.append(lie("tag-too-old", tag, f"{needs}, so it complies with {audit['overall_tag']}", fatal=False))
     for name, path in sorted(audit["external_libs"].items()):
         if path is None:
             who = ", ".join(list(needed_by.get(name, ()))[:_SHOWN]) or "it"
-            found.append(_lie("library-not-promised", name, f"{who} needs it; it is neither in the wheel nor here"))
+            found.append(lie("library-not-promised", name, f"{who} needs it; it is neither in the wheel nor here"))
     return found
 
 
@@ -222,7 +222,8 @@ def false_platforms(filename: str, audit: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _lie(kind: str, subject: str, detail: str, *, fatal: bool = True) -> dict[str, Any]:
+def lie(kind: str, subject: str, detail: str, *, fatal: bool = True) -> dict[str, Any]:
+    """Return a false claim as the report has it; a fatal one fails the job."""
     return {"kind": kind, "subject": subject[:200], "detail": detail[:500], "fatal": fatal}
 
 
@@ -232,7 +233,7 @@ def _damaged(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]
     for file in files:
         if file.elf and file.elf.damage:
             is_used = Path(file.member).name in linked or (file.place is not None and _is_imported(tags, file.place))
-            yield _lie("elf-corrupt", file.member, file.elf.damage, fatal=is_used and not file.is_example)
+            yield lie("elf-corrupt", file.member, file.elf.damage, fatal=is_used and not file.is_example)
 
 
 def _modules(files: Sequence[NativeFile]) -> dict[str, list[tuple[NativeFile, ModulePlace]]]:
@@ -264,7 +265,7 @@ def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, A
             detail = file.strange_to(tags) or (f"its name is for {named}" if named else "")
             if detail:
                 fatal = not file.is_example and (_is_imported(tags, place) or not is_any_right)
-                yield _lie("foreign-platform", file.member, detail, fatal=fatal)
+                yield lie("foreign-platform", file.member, detail, fatal=fatal)
 
 
 def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]) -> Iterator[dict[str, Any]]:
@@ -277,7 +278,7 @@ def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]
             claimed = f"{'.'.join(tags.interpreters)}-{'.'.join(tags.abis)}"
             detail = f"Python imports it as {place.tag.lstrip('.')} only, and the tag says {claimed}"
             fatal = not file.is_example and not _has_source(file, place, installed)
-            yield _lie("abi-tag-mismatch", file.member, detail, fatal=fatal)
+            yield lie("abi-tag-mismatch", file.member, detail, fatal=fatal)
 
 
 def _has_source(file: NativeFile, place: ModulePlace, installed: frozenset[str]) -> bool:
@@ -301,7 +302,7 @@ def _too_general(
             is_bound = match is not None or (place.tag == "" and any(name not in stable for name in uses))
             fatal = is_bound and len(variants) == 1 and not file.is_example and not _has_source(file, place, installed)
             only = f"CPython {match[1]}.{match[2]}" if match else "CPython"
-            yield _lie("tag-too-general", file.member, f"it is a module for {only}, and {claimed}", fatal=fatal)
+            yield lie("tag-too-general", file.member, f"it is a module for {only}, and {claimed}", fatal=fatal)
 
 
 def _python_symbols(file: NativeFile) -> list[str]:
@@ -329,7 +330,7 @@ def _beyond_stable_abi(tags: Tags, files: Sequence[NativeFile], stable: StableSy
             if foreign or newer:
                 claimed = f"the stable ABI of Python {_dotted(floor)}" if floor else "the stable ABI"
                 detail = f"its tag or name promises {claimed}, and it needs {_listed([*foreign, *newer])}"
-                yield _lie("abi3-violated", file.member, detail, fatal=floor is not None and not file.is_example)
+                yield lie("abi3-violated", file.member, detail, fatal=floor is not None and not file.is_example)
 
 
 def _dotted(version: Version) -> str:
@@ -355,13 +356,13 @@ def _search_paths(files: Sequence[NativeFile], installed: frozenset[str]) -> Ite
         for entry in file.elf.search_paths:
             place, problem = _resolve(entry, here)
             if problem:
-                yield _lie("rpath-invalid", file.member, f"its search path {entry!r} {problem}", fatal=False)
+                yield lie("rpath-invalid", file.member, f"its search path {entry!r} {problem}", fatal=False)
             inside.append(place)
         lost = [name for name in file.elf.needed if folders[name] and folders[name].isdisjoint(inside)]
         if inside and lost:
             where = ", ".join(sorted(folders[lost[0]]))
             detail = f"its search path does not lead to {lost[0]}, which is in {where or 'the top folder'}"
-            yield _lie("rpath-invalid", file.member, detail, fatal=False)
+            yield lie("rpath-invalid", file.member, detail, fatal=False)
 
 
 def _resolve(entry: str, here: str) -> tuple[str, str]:
@@ -381,10 +382,10 @@ def _insecure(files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
     for file in files:
         if file.elf and file.elf.has_executable_stack:
             detail = "it asks for an executable stack, which hardened hosts and glibc 2.41 refuse"
-            yield _lie("executable-stack", file.member, detail, fatal=False)
+            yield lie("executable-stack", file.member, detail, fatal=False)
         if file.elf and file.elf.has_text_relocations:
             detail = "its code is changed when it is loaded (text relocations), which hardened hosts refuse"
-            yield _lie("text-relocations", file.member, detail, fatal=False)
+            yield lie("text-relocations", file.member, detail, fatal=False)
 
 
 def _stable_symbols() -> StableSymbols:

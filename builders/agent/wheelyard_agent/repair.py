@@ -96,7 +96,7 @@ def graft_libraries(
     options += [part for one in rules.exclude for part in ("--exclude", one)]
     if run(auditwheel_command("repair", *options, str(wheel), rules=rules), env=env) != 0:
         needs = read_linkage(wheel, elf_members(wheel))
-        lies = policy_lies(wheel.name, audit, {name: _needed_by(needs, name) for name in audit["external_libs"]})
+        lies = policy_lies(wheel.name, audit, {name: needed_by(needs, name) for name in audit["external_libs"]})
         refuse_lies([{**one, "fatal": True} for one in lies if one["kind"] == "library-not-promised"])
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
@@ -126,7 +126,8 @@ def describe_native(
     return {"policy": after["overall_tag"], "policy_reason": reason, "grafted": grafted}
 
 
-def _needed_by(needs: Mapping[str, Linkage], name: str) -> list[str]:
+def needed_by(needs: Mapping[str, Linkage], name: str) -> list[str]:
+    """Return the members of a wheel that link to a library."""
     return [member for member, linkage in needs.items() if name in linkage.needed]
 
 

@@ -88,7 +88,6 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RepairFailedError: 422,
     errors.WheelClaimsFalseError: 422,
     errors.InvalidWheelError: 422,
-    errors.PythonTagFalseError: 422,
     errors.NoTargetFitsError: 422,
     errors.GraftRefusedError: 422,
     errors.PolicyFloorError: 422,

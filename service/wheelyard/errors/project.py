@@ -376,20 +376,6 @@ class InvalidWheelError(ProjectError):
         )
 
 
-class PythonTagFalseError(ProjectError):
-    """A brought wheel says that it runs on any Python, and has extension modules for certain ones."""
-
-    code = "python-tag-false"
-
-    def __init__(self, *, wheel: str, tag: str, modules: Sequence[str]) -> None:
-        self.wheel, self.tag, self.modules = wheel, tag, tuple(modules)
-        super().__init__(
-            f"{wheel} has the tag {tag}, and contains extension modules of CPython: {', '.join(self.modules)}.",
-            "Build it again as a platform wheel, with the tag of its Python: tell the build backend that it has "
-            "extension modules (setuptools: ext_modules, or has_ext_modules), and do not set the tag by hand.",
-        )
-
-
 class NoTargetFitsError(ProjectError):
     """No target of the catalogue accepts a brought wheel's tags, so that nothing can prove it."""
 

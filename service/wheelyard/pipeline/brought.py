@@ -65,7 +65,6 @@ async def take_wheel(job: Job, tools: Tools) -> Job:
         raise invalid_wheel(path.name, str(error), error.kind) from error
     except ValueError as error:
         raise InvalidWheelError(file=path.name, reason=str(error)) from error
-    # The place for checks of what the wheel claims that need no builder: they raise a ProjectError.
     return job.knowing(built=BuiltWheel(path=path, epoch=epoch, requirements=()))
 
 
@@ -83,7 +82,7 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
     """Audit the wheel, and change only what is not right; a wheel that complies stays byte for byte what it was.
 
     Raises:
-        PythonTagFalseError: it has extension modules, and a tag for any Python and platform.
+        WheelClaimsFalseError: its tags claim what its native files cannot do, or it lacks a library.
         RepairFailedError: it cannot be made to comply with any policy.
         ExtensionMissingError, GraftRefusedError, PolicyFloorError: it is not what its project's recipe promises.
     """
@@ -139,6 +138,7 @@ def _describe_changes(
     before: Path, repaired: RepairedWheel, report: RepairReport, changes: BroughtChanges
 ) -> Iterator[str]:
     """Yield a sentence for each thing that repair changed."""
+    yield from (f"Corrected: {lie.subject}: {lie.detail} ({lie.kind})." for lie in changes.mended[:_SHOWN_PATHS])
     old, new = tag_of(before), tag_of(repaired.path)
     if old != new:
         reason = f": {report.policy_reason.sentence}" if report.policy_reason else "."

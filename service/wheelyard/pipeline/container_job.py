@@ -24,7 +24,6 @@ from wheelyard.errors import (
     OutOfMemoryError,
     PatchFailedError,
     ProcessLimitError,
-    PythonTagFalseError,
     RepairFailedError,
     SourceUnusableError,
     ToolchainTooOldError,
@@ -245,9 +244,6 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
     "crates-unavailable": lambda said, order: CratesUnavailableError(release=_release(order), reason=_reason(said)),
     "repair-failed": lambda said, order: RepairFailedError(
         wheel=_release(order), policy=None if order.is_brought else order.target.platform, reason=_reason(said)
-    ),
-    "python-tag-false": lambda said, order: PythonTagFalseError(
-        wheel=_release(order), tag=_text(said, "tag"), modules=_texts(said, "modules")
     ),
     "wheel-claims-false": lambda said, order: WheelClaimsFalseError(wheel=_release(order), lies=read_lies(said.fields)),
     "extension-missing": lambda said, order: ExtensionMissingError(

@@ -104,6 +104,7 @@ class _Changes(BaseModel):
     is_changed: bool
     search_paths: Annotated[tuple[_SearchPath, ...], Field(max_length=2000)] = ()
     dropped_libraries: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+    mended: _Lies = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +124,8 @@ class BroughtChanges:
     search_paths: tuple[SearchPath, ...]
     dropped_libraries: tuple[str, ...]
     """Libraries that it does not link to any more."""
+    mended: tuple[WheelLie, ...]
+    """The false claims that it had and that the changes correct."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +236,7 @@ def read_changes(fields: Mapping[str, Any]) -> BroughtChanges:
         is_changed=said.is_changed,
         search_paths=tuple(SearchPath(**one.model_dump()) for one in said.search_paths),
         dropped_libraries=said.dropped_libraries,
+        mended=_lies_of(said.mended),
     )
 
 

@@ -8,8 +8,7 @@ from tests.unit.pipeline_harness import make_wheel, pack_wheel
 
 from wheelyard_agent import brought
 from wheelyard_agent.audit import GraftRules
-from wheelyard_agent.brought import _check_libraries, _check_python_tag, _named_as_inside, claims_hold
-from wheelyard_agent.job import JobError
+from wheelyard_agent.brought import _library_lies, _named_as_inside, _python_lies, claims_hold
 
 NEEDS = "manylinux_2_17_x86_64"
 
@@ -39,17 +38,14 @@ def test_tag_of_a_wheel_that_complies_with_nothing_does_not_hold() -> None:
 
 
 def test_any_python_with_extension_modules_is_false() -> None:
-    with pytest.raises(JobError) as caught:
-        _check_python_tag(Path("demo-1.0-py3-none-any.whl"), ["demo._c"])
-    assert (caught.value.code, caught.value.details) == (
-        "python-tag-false",
-        {"tag": "py3-none-any", "modules": ["demo._c"]},
-    )
+    (found,) = _python_lies("demo-1.0-py3-none-any.whl", ["demo._c"])
+    assert (found["kind"], found["subject"], found["fatal"]) == ("tag-too-general", "py3-none-any", True)
+    assert "demo._c" in found["detail"]
 
 
 def test_any_python_with_libraries_for_ctypes_only_lacks_a_platform() -> None:
-    _check_python_tag(Path("demo-1.0-py3-none-any.whl"), [])
-    _check_python_tag(Path("demo-1.0-cp313-cp313-linux_x86_64.whl"), ["demo._c"])
+    assert _python_lies("demo-1.0-py3-none-any.whl", []) == []
+    assert _python_lies("demo-1.0-cp313-cp313-linux_x86_64.whl", ["demo._c"]) == []
 
 
 class _Policies:
@@ -61,30 +57,33 @@ class _Policies:
 
 def audit(**libraries: str | None) -> dict[str, Any]:
     named = {name.replace("_", "."): path for name, path in libraries.items()}
-    return {"overall_tag": "linux_x86_64", "external_libs": named}
+    return {"overall_tag": "linux_x86_64", "external_libs": named, "versioned_symbols": {}}
 
 
 def test_library_that_is_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brought, "Policies", _Policies)
+    monkeypatch.setattr(brought, "read_linkage", lambda *_: {})
     wheel = tmp_path / "demo-1.0-cp313-cp313-linux_x86_64.whl"
     wheel.write_bytes(pack_wheel(wheel.name, {"demo.libs/libfoo.so.2": b"\x7fELF"}))
     found = audit(libfoo_so_2=None, libbar_so_1=None, libz_so_1=None, libyaml_so_0="/lib/libyaml.so.0")
-    with pytest.raises(JobError) as caught:
-        _check_libraries(wheel, found, GraftRules())
-    reason = caught.value.details["reason"]
-    assert "libfoo.so.2, which it has as demo.libs/libfoo.so.2, where its search path (RPATH) does not lead" in reason
-    assert "libbar.so.1, which is neither in the wheel" in reason
-    assert "libz" not in reason
-    assert "libyaml" not in reason
+    lies = _library_lies(wheel, found, GraftRules())
+    assert {(one["kind"], one["subject"], one["fatal"]) for one in lies} == {
+        ("rpath-invalid", "libfoo.so.2", True),
+        ("library-not-promised", "libbar.so.1", True),
+    }
+    assert "demo.libs/libfoo.so.2" in next(one["detail"] for one in lies if one["kind"] == "rpath-invalid")
 
 
 def test_links_to_libpython_and_what_can_be_grafted_are_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brought, "Policies", _Policies)
-    _check_libraries(tmp_path, audit(libyaml_so_0="/lib/libyaml.so.0"), GraftRules())
-    with_python = {"overall_tag": "linux_x86_64", "external_libs": {"libpython3.13.so.1.0": None}}
-    _check_libraries(tmp_path, with_python, GraftRules())
+    monkeypatch.setattr(brought, "read_linkage", lambda *_: {})
+    wheel = tmp_path / "demo-1.0-cp313-cp313-linux_x86_64.whl"
+    wheel.write_bytes(pack_wheel(wheel.name, {"demo/_c.so": b"\x7fELF"}))
+    assert _library_lies(wheel, audit(libyaml_so_0="/lib/libyaml.so.0"), GraftRules()) == []
+    with_python = {**audit(), "external_libs": {"libpython3.13.so.1.0": None}}
+    assert _library_lies(wheel, with_python, GraftRules()) == []
 
 
 def test_wheel_is_named_as_its_metadata_folder(tmp_path: Path) -> None:

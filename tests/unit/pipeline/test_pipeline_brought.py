@@ -29,10 +29,10 @@ from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     InvalidWheelError,
     NoTargetFitsError,
-    PythonTagFalseError,
     RepairFailedError,
     UntrustedOutputError,
     VerifyFailedError,
+    WheelClaimsFalseError,
 )
 from wheelyard.pipeline.job import Job, Tools, known
 
@@ -164,10 +164,12 @@ async def test_modules_of_the_wheel_are_those_that_every_target_imports(tmp_path
 async def test_changed_wheel_has_a_build_tag_and_says_what_was_changed(tmp_path: Path) -> None:
     path = {"file": "demo/_c.abi3.so", "before": "/opt/lib", "after": "$ORIGIN/../demo.libs"}
     pipeline = bringing(tmp_path, NATIVE)
-    script = changing(NATIVE_REPAIRED, search_paths=[path], dropped_libraries=["libpython3.13.so.1.0"])
+    lie = {"kind": "rpath-invalid", "subject": "demo/_c.abi3.so", "detail": "it leads out of it", "fatal": False}
+    script = changing(NATIVE_REPAIRED, search_paths=[path], dropped_libraries=["libpython3.13.so.1.0"], mended=[lie])
     job = await go(pipeline, script, *[honest_verify] * 3)
     assert list(pipeline.index.files) == [("demo", NATIVE_REPAIRED)]
-    tag, graft, search, dropped = known(job.wheel).changes
+    corrected, tag, graft, search, dropped = known(job.wheel).changes
+    assert corrected == "Corrected: demo/_c.abi3.so: it leads out of it (rpath-invalid)."
     assert tag.startswith(
         "Its tag was cp313-cp313-linux_x86_64, and is cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64: "
     )
@@ -206,13 +208,14 @@ async def test_true_tag_that_no_target_accepts_is_refused_with_the_targets(tmp_p
 async def test_false_python_tag_and_missing_library_are_told(tmp_path: Path) -> None:
     async def false_tag(agent: ScriptedAgent) -> None:
         await agent.receive()
-        agent.send("failure", code="python-tag-false", tag="py3-none-any", modules=["demo._c"])
+        lie = {"kind": "tag-too-general", "subject": "py3-none-any", "detail": "it has demo._c", "fatal": True}
+        agent.send("failure", code="wheel-claims-false", lies=[lie])
 
     async def lacking(agent: ScriptedAgent) -> None:
         await agent.receive()
         agent.send("failure", code="repair-failed", reason="it links libfoo.so.2")
 
-    with pytest.raises(PythonTagFalseError, match=r"demo 1\.0 has the tag py3-none-any.* demo\._c"):
+    with pytest.raises(WheelClaimsFalseError, match=r"py3-none-any: it has demo\._c \(tag-too-general\)"):
         await go(bringing(tmp_path, PURE), false_tag)
     with pytest.raises(RepairFailedError, match="any manylinux policy: it links libfoo") as caught:
         await go(bringing(tmp_path, NATIVE), lacking)
