@@ -17,10 +17,10 @@ EXPAT = {(FileKind.HEADER, "expat.h"): ("libexpat1-dev",), (FileKind.LIBRARY, "e
 
 
 class _LateArchives(FakeArchives):
-    """Archives that know a file only when they are asked for it again: then nothing can be predicted."""
+    """Archives that know no file until the prediction, which asks twice, is over."""
 
     async def find(self, suite: str, architecture: str, wanted: WantedFile) -> tuple[PackageFile, ...]:
-        known = wanted in self.asked
+        known = self.asked.count(wanted) >= 2
         found = await super().find(suite, architecture, wanted)
         return found if known else ()
 

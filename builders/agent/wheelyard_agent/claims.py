@@ -256,7 +256,10 @@ def _fits(tags: Tags, file: NativeFile, place: ModulePlace) -> bool:
 def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
     """A file for another platform is a lie under a name that Python imports here, or if there is nothing else."""
     modules = _modules(files)
-    is_any_right = any(_fits(tags, file, place) for variants in modules.values() for file, place in variants)
+    fitting = {
+        place.module.rpartition(".")[2] for all_ in modules.values() for file, place in all_ if _fits(tags, file, place)
+    }
+    is_any_right = bool(fitting)
     for variants in modules.values():
         if tags.platforms == ("any",) or any(_fits(tags, file, place) for file, place in variants):
             continue
@@ -264,7 +267,9 @@ def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, A
             named = tags.name_of_platform(place.tag)
             detail = file.strange_to(tags) or (f"its name is for {named}" if named else "")
             if detail:
-                fatal = not file.is_example and (_is_imported(tags, place) or not is_any_right)
+                # One of several folders, each for another platform: the project chooses among them.
+                is_chosen = place.module.rpartition(".")[2] in fitting
+                fatal = not (file.is_example or is_chosen) and (_is_imported(tags, place) or not is_any_right)
                 yield lie("foreign-platform", file.member, detail, fatal=fatal)
 
 

@@ -207,5 +207,5 @@ class _Reader:
     def _unpack(self, shape: str, place: int, why: str) -> tuple[int, ...]:
         try:
             return struct.unpack_from(self._file.order + shape, self._data, place)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise _DamagedError(why) from error

@@ -178,19 +178,15 @@ async def heal(  # noqa: PLR0913, PLR0917  (what failed, and all that it said)
     return _with(job, healing, basket.added), again | {stage}
 
 
-def was_guess(job: Job) -> bool:
-    """Return whether the newest round only took build requirements back to the day of the release, on no evidence.
+def was_guess(job: Job, stage: Stage) -> bool:
+    """Return whether a stage failed again after nothing but its build requirements went back to the day of the release.
 
-    If that does not help either, what failed before tells more than what older build requirements fail with.
+    That was done on no evidence. If it does not help, what failed before tells more than what older ones fail with.
     """
     rounds = job.healing.rounds if job.healing else ()
     last = rounds[-1] if rounds else None
-    return (
-        last is not None
-        and bool(last.stage)
-        and not last.findings
-        and {"build-constraints"} == {one.key for one in last.added}
-    )
+    keys = {one.key for one in last.added} if last is not None else set()
+    return last is not None and last.stage == stage.value and not last.findings and keys == {"build-constraints"}
 
 
 async def _add(basket: Basket, error: ProjectError, finding: Finding) -> bool:

@@ -297,7 +297,7 @@ class _Attempt:
                 log.begin_anew()
                 return job, again
             await job.note(f"{step.stage.value} failed: {error}")
-            if self._healed is not None and was_guess(job):
+            if self._healed is not None and isinstance(error, ProjectError) and was_guess(job, step.stage):
                 return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
             failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
             return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))

@@ -141,7 +141,7 @@ async def test_drift_goes_back_to_the_day_of_the_release(pipeline: PipelineHarne
 
     assert job.claim.order.recipe.build_constraints == ("setuptools<=46.0",)
     assert again == {Stage.BUILD, Stage.REPAIR}
-    assert not was_guess(job)
+    assert not was_guess(job, Stage.BUILD)
 
 
 async def test_projects_own_refusal_is_tried_once_with_what_there_was_when_it_was_released(
@@ -155,7 +155,7 @@ async def test_projects_own_refusal_is_tried_once_with_what_there_was_when_it_wa
 
     assert job.claim.order.recipe.build_constraints == ("setuptools<=46.0",)
     assert again == {Stage.BUILD, Stage.REPAIR}
-    assert was_guess(job)
+    assert was_guess(job, Stage.BUILD)
     assert await heal(job, tools, error, Stage.BUILD, [refusal]) is None
 
 

@@ -42,7 +42,8 @@ PKG_CONFIG: Final = (
     sign(
         FindingKind.PKG_CONFIG,
         r"\b(?>(?i:unable to|cannot|can't|could not|couldn't|failed to) (?:find|locate)) "
-        r"['\"`]?+([\w.+-]{1,100}+)['\"`]?+ (?>using|with|via|through|by) pkg-?config\b",
+        r"['\"`]?+(?!(?:it|them|this|that|package|library|any)\b)([\w.+-]{1,100}+)['\"`]?+ "
+        r"(?>using|with|via|through|by) pkg-?config\b",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,

@@ -65,8 +65,9 @@ HEADERS: Final = (
     # setup scripts
     sign(
         FindingKind.HEADER,
-        r"^(?>(?:error|ERROR|RuntimeError|Exception|SystemExit): )?+(?>([\w/+-]{1,60}+\.h(?:pp)?+)) "
-        r"(?>(?:was|is|could) )?+not (?:be )?+found\b",
+        r"^(?>(?:error|ERROR|RuntimeError|Exception|SystemExit): )?+"
+        r"(?!config|version|setup)(?>([\w/+-]{1,60}+\.h(?:pp)?+)) "
+        r"(?>(?:was|is|could) )?+not (?:be )?+found[.!]?$",
         HEADER_CAUSE,
         HEADER_REMEDY,
         package=package_of_header,
@@ -312,7 +313,7 @@ TOOLCHAINS: Final = (
     sign(
         FindingKind.TOOLCHAIN,
         r"(?i)\bjava_home\b.{0,40}(?:not (?:set|defined|found)|must be set|invalid)|no java (?:compiler|jdk|runtime)|"
-        r"\b(?:set|define|export) (?:the )?+(?:environment variable )?+['\"`$]?+java_home\b|"
+        r"\bplease (?:set|define) (?:the )?+(?:environment variable )?+['\"`$]?+java_home\b(?!=)|"
         r"unable to (?:find|locate) (?:a )?(?:java|jvm|jdk|javac)\b|could not find (?:a )?(?:java|jvm|jdk|javac)\b|"
         r"(?:jdk|javac) (?:was )?not found",
         "it needs Java",
@@ -456,7 +457,8 @@ PROGRAMS: Final = (
         r"llvm-config))"
         r"['\"`]?+(?> (?:program|command|executable|compiler|binary))?+(?: ?>=? ?\d[\d.]{0,10}+)?+ "
         r"(?:(?>was|is|must be|could) ){0,2}+"
-        r"(?>not found|not be found|not installed|missing|installed to build|required to build)",
+        r"(?>not found|not be found|not installed|missing|installed to build|"
+        r"required to build (?!the |optional|doc|test|bench)[\w.-]{1,60}+[.!]?$)",
         PROGRAM_CAUSE,
         PROGRAM_REMEDY,
         package=package_of_program,
@@ -464,7 +466,9 @@ PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
         r"['\"`]([\w+-][\w.+-]{0,60}+)['\"`] (?>command|program|executable|utility|tool|binary)\b"
-        r"(?>[^\n]{0,40}?\b(?:not (?:to )?+(?:be )?+(?:installed|found|available)|missing))\b",
+        r" (?>(?:is|was|could|cannot|appears|seems|does) )?+"
+        r"(?:not (?:to )?+(?:be )?+(?:installed|found)|be found|missing)\b"
+        r"(?![,;:])",
         PROGRAM_CAUSE,
         PROGRAM_REMEDY,
         package=package_of_program,
