@@ -28,6 +28,9 @@ _OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014
 _PLATFORM = re.compile(r"(?:many|musl)?linux(?:1|2010|2014|_\d+_\d+)?_(\w+)")
 _SUFFIX = re.compile(r"\.cpython-(\d)(\d+)([a-z]*)(?:-(.+))?")
 _CPYTHON = re.compile(r"cp(\d)(\d*)")
+_HOST_LIBRARY = re.compile(
+    r"(?:lib(?:c|m|dl|rt|util|pthread|gcc_s|stdc\+\+|python3[\w.]*)|ld-linux[\w-]*)\.so(?:\.\d+)*"
+)
 _PYTHON_SYMBOL = re.compile(r"_?Py[A-Z_]\w*")
 _EXAMPLES = frozenset({"test", "tests", "testing", "testdata", "test_data", "data", "fixtures", "samples", "examples"})
 # Bits, byte order and e_machine of each architecture of platform tags (the processor supplements of the ELF gABI).
@@ -274,7 +277,9 @@ def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, A
 
 
 def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]) -> Iterator[dict[str, Any]]:
-    for variants in _modules(files).values():
+    modules = _modules(files)
+    is_any_right = any(_fits(tags, file, place) for variants in modules.values() for file, place in variants)
+    for variants in modules.values():
         if any(tags.import_suffix(place.tag) for _, place in variants):
             continue
         for file, place in variants:
@@ -282,7 +287,8 @@ def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]
                 continue
             claimed = f"{'.'.join(tags.interpreters)}-{'.'.join(tags.abis)}"
             detail = f"Python imports it as {place.tag.lstrip('.')} only, and the tag says {claimed}"
-            fatal = not file.is_example and not _has_source(file, place, installed)
+            is_extra = is_any_right and "abi3" in tags.abis  # an accelerator for one Python beside a stable module
+            fatal = not (file.is_example or is_extra or _has_source(file, place, installed))
             yield lie("abi-tag-mismatch", file.member, detail, fatal=fatal)
 
 
@@ -333,9 +339,13 @@ def _beyond_stable_abi(tags: Tags, files: Sequence[NativeFile], stable: StableSy
                 f"{name} (since {_dotted(stable[name])})" for name in uses if floor and stable.get(name, floor) > floor
             ]
             if foreign or newer:
+                # A library of another project, such as libshiboken, may have symbols with names like Python's.
+                is_certain = bool(newer) or all(map(_HOST_LIBRARY.fullmatch, file.elf.needed if file.elf else ()))
                 claimed = f"the stable ABI of Python {_dotted(floor)}" if floor else "the stable ABI"
                 detail = f"its tag or name promises {claimed}, and it needs {_listed([*foreign, *newer])}"
-                yield lie("abi3-violated", file.member, detail, fatal=floor is not None and not file.is_example)
+                yield lie(
+                    "abi3-violated", file.member, detail, fatal=floor is not None and is_certain and not file.is_example
+                )
 
 
 def _dotted(version: Version) -> str:

@@ -163,6 +163,20 @@ LIES: Final[Mapping[str, Sample]] = {
 }
 
 DOUBTS: Final[Mapping[str, Sample]] = {
+    # PySide: libshiboken of another wheel has functions with names like Python's.
+    "abi3, symbol that another wheel's library may have": doubt(
+        "abi3-violated",
+        {"demo/_c.abi3.so": module("_c", "PyUnicode_AsUTF8", needed=["libc.so.6", "libother.abi3.so.6"])},
+        ABI3,
+    ),
+    # An optional accelerator for one Python beside the module of the stable ABI.
+    "name of one Python beside a stable module": doubt(
+        "abi-tag-mismatch", {"demo/_c.abi3.so": GOOD, f"demo/_speed{SUFFIX}": module("_speed")}, ABI3
+    ),
+    # The project chooses the folder by platform.system().
+    "foreign, one folder for each platform": doubt(
+        "foreign-platform", {"demo/linux/_c.so": GOOD, "demo/darwin/_c.so": MACH_O}
+    ),
     "search path of the builder": doubt("rpath-invalid", {f"demo/_c{SUFFIX}": module("_c", runpath="/build/lib")}),
     "search path out of site-packages": doubt(
         "rpath-invalid", {f"demo/_c{SUFFIX}": module("_c", runpath="$ORIGIN/../../lib")}

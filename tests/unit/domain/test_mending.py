@@ -52,6 +52,7 @@ def test_toolchain_mends_what_it_provides(kind: FindingKind, name: str, bound: s
 
 def test_build_tool_with_wheels_becomes_a_build_requirement() -> None:
     assert _mend(FindingKind.PROGRAM, "cmake").requirement == "cmake"
+    assert _mend(FindingKind.PROGRAM, "CMake").requirement == "cmake"
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,11 @@ def names(index: ArchiveIndex, kind: FileKind, name: str) -> list[str]:
 BOOKWORM = index_of(ROWS)
 
 
+def test_library_that_java_loads_is_none_for_linkers() -> None:
+    index = archive("usr/lib/jni/libMeCab.so java/libmecab-jni", "libmecab-jni java ")
+    assert names(index, FileKind.LIBRARY, "MeCab") == []
+
+
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, wanted in BEST.items() for name in wanted])
 def test_best_package_of_bookworm(kind: FileKind, name: str) -> None:
     assert names(BOOKWORM, kind, name)[:1] == [BEST[kind][name]]

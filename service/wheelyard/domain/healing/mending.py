@@ -51,8 +51,8 @@ def mend_of(finding: Finding) -> Mend | None:
         return Mend(finding=finding, older=name)
     if kind is FindingKind.PYTHON_MODULE:
         return _requirement(finding, name.partition(".")[0])
-    if kind is FindingKind.PROGRAM and name in _PROGRAMS_WITH_WHEELS:
-        return Mend(finding=finding, requirement=name)
+    if kind is FindingKind.PROGRAM and name.lower() in _PROGRAMS_WITH_WHEELS:
+        return Mend(finding=finding, requirement=name.lower())
     files = () if name in _FETCHERS else files_of(kind, name)
     return Mend(finding=finding, files=files) if files else None
 
