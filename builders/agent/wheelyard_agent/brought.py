@@ -102,11 +102,17 @@ def _repair_native(
 
 
 def claims_hold(filename: str, policy: str) -> bool:
-    """Return whether each platform tag of a wheel promises no older glibc than the policy that it complies with."""
+    """Return whether each platform tag of a wheel promises no older glibc than the policy that it complies with.
+
+    A claim for musl beside that is not judged here: a program that needs no libc may serve both.
+    """
     needs = _glibc_of(policy)
-    claims = [_glibc_of(tag) for tag in filename.removesuffix(".whl").rpartition("-")[2].split(".")]
-    return needs is not None and all(
-        claim is not None and claim[1] == needs[1] and claim[0] >= needs[0] for claim in claims
+    tags = filename.removesuffix(".whl").rpartition("-")[2].split(".")
+    claims = [_glibc_of(tag) for tag in tags if not tag.startswith("musllinux")]
+    return (
+        needs is not None
+        and bool(claims)
+        and all(claim is not None and claim[1] == needs[1] and claim[0] >= needs[0] for claim in claims)
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Stage, Status
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.domain.healing.wheel_claims import invalid_wheel
-from wheelyard.errors import NotFoundError
+from wheelyard.errors import InvalidWheelError, NotFoundError
 from wheelyard.pipeline.job import Step, Tools
 from wheelyard.usecases.request_build import BroughtWheel, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -71,6 +71,8 @@ def _read_brought(path: Path, suite: str | None) -> BroughtWheel:
         file = check_wheel(path)
     except RefusedWheelError as error:
         raise invalid_wheel(path.name, str(error), error.kind) from error
+    except OSError as error:
+        raise InvalidWheelError(file=path.name, reason=f"it cannot be read ({error.strerror or error})") from error
     return BroughtWheel(
         filename=path.name,
         url=path.absolute().as_uri(),

@@ -20,6 +20,8 @@ NEEDS = "manylinux_2_17_x86_64"
         ("manylinux2014_x86_64", True),
         ("manylinux_2_17_x86_64.manylinux2014_x86_64", True),
         ("manylinux_2_36_x86_64", True),
+        ("manylinux_2_17_x86_64.musllinux_1_1_x86_64", True),
+        ("musllinux_1_1_x86_64", False),
         ("manylinux_2_12_x86_64", False),
         ("manylinux1_x86_64", False),
         ("manylinux_2_36_x86_64.manylinux2010_x86_64", False),

@@ -42,7 +42,7 @@ from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions
-from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe
+from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe, _read_brought
 
 REQUEST = BuildRequest(requirement="demo", python="3.13", platform="manylinux_2_36_x86_64", requested_by="me")
 WHEEL = replace(sample_wheel(), url=None, index_url=None)
@@ -274,6 +274,16 @@ async def test_suite_of_a_repair_can_be_named(tmp_path: Path) -> None:
     wheel.write_bytes(make_wheel())
     build = await repair_of(tmp_path, prove)(wheel, suite="trixie", show=Shown())
     assert (build.order.builder, build.order.target.platform) == ("trixie", "manylinux_2_41_x86_64")
+
+
+def test_wheel_that_may_not_be_read_is_refused_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("wheelyard.usecases.try_recipe.check_wheel", refuse)
+    (tmp_path / PURE).write_bytes(make_wheel())
+    with pytest.raises(InvalidWheelError, match="it cannot be read \\(Permission denied\\)"):
+        _read_brought(tmp_path / PURE, None)
 
 
 @pytest.mark.parametrize(
