@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wheelyard_agent.job import TOOLS, JobError, output_of
+
+_POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
+_ALIAS = re.compile(r"(manylinux1|manylinux2010|manylinux2014)_(\w+)")
+_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600
 
 # auditwheel 6.8 with three changes that it has no options for, in the program that its command line runs
 # (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/wheel_abi.py):
@@ -67,3 +72,28 @@ def audit_wheel(wheel: Path, *, rules: GraftRules, env: Mapping[str, str]) -> di
     if not isinstance(facts, dict):
         raise JobError("repair-failed", reason="auditwheel's report is not an object")
     return facts
+
+
+class Glibc(NamedTuple):
+    """What a platform tag promises of its hosts."""
+
+    version: tuple[int, int]
+    architecture: str
+
+
+def glibc_of(platform: str) -> Glibc | None:
+    """Return the glibc and the architecture that a platform tag names; None for another kind of tag."""
+    if match := _POLICY.fullmatch(platform):
+        return Glibc((int(match[1]), int(match[2])), match[3])
+    if match := _ALIAS.fullmatch(platform):
+        return Glibc(_GLIBC[match[1]], match[2])
+    return None
+
+
+def newest_symbols(audit: Mapping[str, Any]) -> list[str]:
+    """Return the newest version of each library that a wheel needs, such as ``GLIBC_2.34 of libc.so.6``."""
+    return [f"{max(versions, key=_numbers)} of {name}" for name, versions in audit["versioned_symbols"].items()]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wheelyard_agent.audit import GraftRules, audit_wheel
+from wheelyard_agent.audit import GraftRules, audit_wheel, glibc_of
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.claims import check_claims, lie, policy_lies
 from wheelyard_agent.elf import elf_members, extension_modules
@@ -29,9 +29,6 @@ from wheelyard_agent.repair import (
     why_not,
 )
 
-_POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
-_ALIAS = re.compile(r"(manylinux1|manylinux2010|manylinux2014)_(\w+)")
-_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600
 # auditwheel removes links to libpython instead of grafting it.
 _LIBPYTHON = re.compile(r"libpython\d+\.\d+[a-z]*\.so(?:\.\d)*")
 
@@ -84,12 +81,12 @@ def _repair_native(
     rules = GraftRules(exclude=job["exclude"], graft=job["graft"])
     before = audit_wheel(wheel, rules=rules, env=env)
     repaired, after = wheel, before
-    if _POLICY.fullmatch(before["overall_tag"]) is None:
+    if glibc_of(before["overall_tag"]) is None:
         refuse_lies(_library_lies(wheel, before, rules))
         repaired = graft_libraries(wheel, before, rules, scratch / "repaired", env)
     if repaired != wheel or rules.graft:
         after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
-    if _POLICY.fullmatch(after["overall_tag"]) is None:
+    if glibc_of(after["overall_tag"]) is None:
         raise JobError("repair-failed", reason=why_not(after))
     report = describe_native(repaired, members, before, after, env)
     # Of the wheel as it was brought: the audit of the repaired one judges its own symbols, and those of its libraries.
@@ -106,23 +103,17 @@ def claims_hold(filename: str, policy: str) -> bool:
 
     A claim for musl beside that is not judged here: a program that needs no libc may serve both.
     """
-    needs = _glibc_of(policy)
+    needs = glibc_of(policy)
     tags = filename.removesuffix(".whl").rpartition("-")[2].split(".")
-    claims = [_glibc_of(tag) for tag in tags if not tag.startswith("musllinux")]
+    claims = [glibc_of(tag) for tag in tags if not tag.startswith("musllinux")]
     return (
         needs is not None
         and bool(claims)
-        and all(claim is not None and claim[1] == needs[1] and claim[0] >= needs[0] for claim in claims)
+        and all(
+            claim is not None and claim.architecture == needs.architecture and claim.version >= needs.version
+            for claim in claims
+        )
     )
-
-
-def _glibc_of(platform: str) -> tuple[tuple[int, int], str] | None:
-    """Return the glibc and the architecture that a platform tag names; None for another kind of tag."""
-    if match := _POLICY.fullmatch(platform):
-        return (int(match[1]), int(match[2])), match[3]
-    if match := _ALIAS.fullmatch(platform):
-        return _GLIBC[match[1]], match[2]
-    return None
 
 
 def _python_lies(filename: str, extensions: Sequence[str]) -> list[dict[str, Any]]:

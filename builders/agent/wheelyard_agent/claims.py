@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wheelyard_agent.audit import glibc_of, newest_symbols
 from wheelyard_agent.elf import ModulePlace, installed_member, module_place
 from wheelyard_agent.elf_file import ElfFile, read_elf
 
@@ -23,8 +24,6 @@ StableSymbols = Mapping[str, Version]
 
 _MOST_LIES = 100
 _SHOWN = 5
-_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
-_OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600
 _PLATFORM = re.compile(r"(?:many|musl)?linux(?:1|2010|2014|_\d+_\d+)?_(\w+)")
 _SUFFIX = re.compile(r"\.cpython-(\d)(\d+)([a-z]*)(?:-(.+))?")
 _CPYTHON = re.compile(r"cp(\d)(\d*)")
@@ -202,8 +201,7 @@ def policy_lies(
     """
     found = []
     for tag in false_platforms(filename, audit):
-        symbols = [f"{max(versions, key=_numbers)} of {name}" for name, versions in audit["versioned_symbols"].items()]
-        needs = f"it needs {', '.join(sorted(symbols)[:_SHOWN]) or 'libraries that no policy promises'}"
+        needs = f"it needs {', '.join(sorted(newest_symbols(audit))[:_SHOWN]) or 'libraries that no policy promises'}"
         found.append(lie("tag-too-old", tag, f"{needs}, so it complies with {audit['overall_tag']}", fatal=False))
     for name, path in sorted(audit["external_libs"].items()):
         if path is None:
@@ -214,15 +212,9 @@ def policy_lies(
 
 def false_platforms(filename: str, audit: Mapping[str, Any]) -> list[str]:
     """Return the manylinux tags of a file name that promise an older glibc than the wheel needs."""
-    true = _MANYLINUX.fullmatch(audit["overall_tag"])
-    true_version = (int(true[1]), int(true[2])) if true else None
-    found = []
-    for tag in Tags.of(filename).platforms:
-        match = _MANYLINUX.fullmatch(tag)
-        claimed = (int(match[1]), int(match[2])) if match else _OLD_MANYLINUX.get(tag.partition("_")[0])
-        if claimed is not None and (true_version is None or claimed < true_version):
-            found.append(tag)
-    return found
+    true = glibc_of(audit["overall_tag"])
+    claims = ((tag, glibc_of(tag)) for tag in Tags.of(filename).platforms)
+    return [tag for tag, claim in claims if claim and (true is None or claim.version < true.version)]
 
 
 def lie(kind: str, subject: str, detail: str, *, fatal: bool = True) -> dict[str, Any]:
@@ -408,7 +400,3 @@ def _stable_symbols() -> StableSymbols:
 
     known = {**FUNCTIONS, **DATAS}
     return {symbol.name: (one.added.major, one.added.minor) for symbol, one in known.items()}
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))

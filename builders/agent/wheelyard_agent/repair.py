@@ -5,12 +5,11 @@ This runs in a fresh container, in which the built code has never run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command
+from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command, glibc_of, newest_symbols
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.claims import check_claims, policy_lies
 from wheelyard_agent.elf import elf_members, extension_modules
@@ -18,8 +17,6 @@ from wheelyard_agent.graft_ledger import find_grafts, write_ledger
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
 from wheelyard_agent.linkage import Linkage, Policies, read_linkage
 from wheelyard_agent.policy_reason import NativeFiles, explain_policy
-
-_POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 
 def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
@@ -133,21 +130,14 @@ def needed_by(needs: Mapping[str, Linkage], name: str) -> list[str]:
 
 def _check_policy(audit: Mapping[str, Any], platform: str) -> None:
     """Fail if the repaired wheel does not comply with the requested platform."""
-    needs, wanted = _POLICY.fullmatch(audit["overall_tag"]), _POLICY.fullmatch(platform)
-    if needs is None or wanted is None:
-        raise JobError("repair-failed", reason=why_not(audit))
-    if (int(needs[1]), int(needs[2])) > (int(wanted[1]), int(wanted[2])):
+    needs, wanted = glibc_of(audit["overall_tag"]), glibc_of(platform)
+    if needs is None or wanted is None or needs.version > wanted.version:
         raise JobError("repair-failed", reason=why_not(audit))
 
 
 def why_not(audit: Mapping[str, Any]) -> str:
     """Return what an audited wheel needs that its platform does not have."""
-    symbols = [f"{max(versions, key=_numbers)} of {soname}" for soname, versions in audit["versioned_symbols"].items()]
-    return f"it needs {', '.join(symbols) or 'libraries outside the policy'} ({audit['overall_tag']})"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+    return f"it needs {', '.join(newest_symbols(audit)) or 'libraries outside the policy'} ({audit['overall_tag']})"
 
 
 def set_tags(wheel: Path, tags: Sequence[str], env: Mapping[str, str]) -> Path:

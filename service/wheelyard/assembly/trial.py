@@ -5,8 +5,8 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
@@ -17,45 +17,38 @@ from wheelyard.assembly.images import builder_facts
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
 from wheelyard.domain.healing.healing import HealMode
-from wheelyard.pipeline.job import StageFunction, Step, Tools
+from wheelyard.pipeline.job import StageFunction
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.usecases.request_build import PlanBuild
-from wheelyard.usecases.run_build import AttemptOptions
 from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe
+
+T = TypeVar("T", TryRecipe, RepairWheel)
 
 
 @contextlib.asynccontextmanager
 async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
     """Make a trial of releases, which saves the verified wheel in a folder, if there is one."""
-    async with _open(parts, recipes, save_in(keep) if keep else None) as made:
-        yield TryRecipe(plan=made.plan, steps=made.steps, tools=made.tools, options=made.options)
+    async with _open(parts, recipes, TryRecipe, last=save_in(keep) if keep else None) as trial:
+        yield trial
 
 
 @contextlib.asynccontextmanager
 async def open_repair(parts: Parts, *, recipes: RecipeFolders, keep: Path) -> AsyncIterator[RepairWheel]:
     """Make a repair of wheels on this host, which saves the verified ones in a folder and replaces none."""
-    async with _open(parts, recipes, save_in(keep, may_replace=False)) as made:
-        yield RepairWheel(plan=made.plan, steps=made.steps, tools=made.tools, options=made.options)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Made:
-    plan: PlanBuild
-    steps: tuple[Step, ...]
-    tools: Tools
-    options: AttemptOptions
+    async with _open(parts, recipes, RepairWheel, last=save_in(keep, may_replace=False)) as repair:
+        yield repair
 
 
 @contextlib.asynccontextmanager
-async def _open(parts: Parts, recipes: RecipeFolders, last: StageFunction | None) -> AsyncIterator[_Made]:
+async def _open(parts: Parts, recipes: RecipeFolders, kind: type[T], *, last: StageFunction | None) -> AsyncIterator[T]:
     settings = parts.settings
     name = f"{worker_name(settings)}-trial-{os.getpid()}"
     options = attempt_options(settings, name)
     async with source_index(settings) as source, ParserProcesses() as parsers:
         files = LocalFiles(source, cache=options.folder / "brought", floor_bytes=settings.disk_floor_bytes)
         try:
-            yield _Made(
+            yield kind(
                 plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(parts)),
                 steps=steps_to(last),
                 tools=attempt_tools(

@@ -22,8 +22,8 @@ from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
 
-class TryRecipe:
-    """The use case behind ``wheelyard recipe test``."""
+class _LocalBuilds:
+    """Runs orders to the end on this host, without storing them; a failure is a result, not an error."""
 
     def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
         """Keep what attempts need; a missing dependency is not built."""
@@ -32,35 +32,32 @@ class TryRecipe:
         self._tools = tools
         self._options = replace(options, may_wait=False)
 
-    async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
-        """Run to the end, and show the log as it comes; a failed build is a result, not an error.
-
-        ``show`` gets the log as stores keep it (``wheelyard.domain.builds.log_text``). Raises what PlanBuild raises.
-        """
-        trial = _Trial(await self._plan.decide(request), show=show, now=self._options.now)
-        await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
-        return trial.build
-
-
-class RepairWheel:
-    """The use case behind ``wheelyard repair``."""
-
-    def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
-        """Keep what attempts need; the tools' source must find files by ``file:`` URLs."""
-        self._plan = plan
-        self._steps = steps
-        self._tools = tools
-        self._options = replace(options, may_wait=False)
-
-    async def __call__(self, path: Path, *, suite: str | None = None, show: Callable[[bytes], None]) -> Build:
-        """Audit, repair and verify a wheel of this host; a failure is a result, not an error.
-
-        Raises NotFoundError, InvalidWheelError, and what ``PlanBuild.bring`` raises.
-        """
-        order = self._plan.bring(await asyncio.to_thread(_read_brought, path, suite))
+    async def _run(self, order: BuildOrder, show: Callable[[bytes], None]) -> Build:
         trial = _Trial(order, show=show, now=self._options.now)
         await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
         return trial.build
+
+
+class TryRecipe(_LocalBuilds):
+    """The use case behind ``wheelyard recipe test``."""
+
+    async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
+        """Build and verify a release, and show the log as it comes.
+
+        ``show`` gets the log as stores keep it (``wheelyard.domain.builds.log_text``). Raises what PlanBuild raises.
+        """
+        return await self._run(await self._plan.decide(request), show)
+
+
+class RepairWheel(_LocalBuilds):
+    """The use case behind ``wheelyard repair``. The tools' source must find files by ``file:`` URLs."""
+
+    async def __call__(self, path: Path, *, suite: str | None = None, show: Callable[[bytes], None]) -> Build:
+        """Audit, repair and verify a wheel of this host, and show the log as it comes.
+
+        Raises NotFoundError, InvalidWheelError, and what ``PlanBuild.bring`` raises.
+        """
+        return await self._run(self._plan.bring(await asyncio.to_thread(_read_brought, path, suite)), show)
 
 
 def _read_brought(path: Path, suite: str | None) -> BroughtWheel:

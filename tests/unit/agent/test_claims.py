@@ -72,6 +72,16 @@ def test_damage_of_any_byte_is_survived(data: bytes) -> None:
         read_elf(data[:place] + b"\xff" * 4 + data[place + 4 :])
 
 
+def test_object_file_with_a_dynamic_section_beyond_every_offset_is_damaged() -> None:
+    relocatable = (1).to_bytes(2, "little")
+    beyond = (1 << 63).to_bytes(8, "little")
+    where = 64 + 56 + 8  # the offset in the second program header
+    data = GOOD[:16] + relocatable + GOOD[18:where] + beyond + GOOD[where + 8 :]
+    found = read_elf(data)
+    assert found is not None
+    assert found.damage
+
+
 @pytest.mark.parametrize("bits", [32, 64])
 def test_needs_of_a_shared_object_are_read(bits: int) -> None:
     data = SharedObject(

@@ -159,13 +159,9 @@ def _place(wanted: WantedFile, path: str, package: ArchivePackage) -> int | None
         case FileKind.HEADER:
             return _header_place(wanted.name.strip("/"), path, package)
         case FileKind.LIBRARY | FileKind.SONAME:
-            match = _LIBRARIES.match(path)
             # Java loads what is in a folder jni, and no linker looks there.
-            return (
-                None
-                if match is None or "/jni/" in path
-                else _folder_place(path[match.end() :].rpartition("/")[0], package)
-            )
+            match = None if "/jni/" in path else _LIBRARIES.match(path)
+            return None if match is None else _folder_place(path[match.end() :].rpartition("/")[0], package)
         case FileKind.PKG_CONFIG:
             return _AT_ONCE if _PKG_CONFIG.fullmatch(path) else _STRANGE
         case FileKind.PROGRAM:
