@@ -82,7 +82,14 @@ def check_owner():
 def check_leftovers():
     """Our Pythons have no pip, no test modules, no Tk and nothing to link statically."""
     folders = [folder for folder, _, _ in os.walk(_OURS) if os.path.basename(folder) in _LEFT_OUT]
-    return folders + [path for path, _ in find_files() if path.startswith(_OURS) and path.endswith((".a", ".o"))]
+    linked = [path for path, _ in find_files() if path.startswith(_OURS) and path.endswith((".a", ".o"))]
+    return folders + [path for path in linked if not is_empty_archive(path)]
+
+
+def is_empty_archive(path):
+    """Return whether a file is an archive without members, which links nothing."""
+    with open(path, "rb") as file:
+        return file.read(9) == b"!<arch>\n"
 
 
 def check_byte_code():

@@ -70,6 +70,19 @@ async def test_failure_in_build_and_proof_heals_both(harness: ContainerHarness) 
     assert [one.soname for one in build.wheel.grafted if one.beyond_policy] == ["libexpat.so.1"]
 
 
+async def test_c_source_of_an_older_cython_heals(harness: ContainerHarness) -> None:
+    run = harness.run_of("old-cython", heal=HealMode.ON)
+
+    build = await _build(run)
+
+    healing = build.attempts[-1].healing
+    assert healing is not None
+    assert [(one.key, one.value) for one in healing.added] == [
+        ("cythonize", "*"),
+        ("build-requires.add", "cython<3.1"),
+    ]
+
+
 async def test_what_no_package_has_fails_with_its_finding(harness: ContainerHarness) -> None:
     run = harness.run_of("missing-header", heal=HealMode.ON)
 

@@ -140,6 +140,19 @@ async def test_what_a_recipe_says_of_build_and_tests_is_done(harness: ContainerH
     assert {one.filename.partition("-")[0] for one in wheel.build_requirements} >= {"setuptools", "flit_core", "wheel"}
 
 
+async def test_c_source_of_an_older_cython_is_made_anew(harness: ContainerHarness) -> None:
+    recipe = EffectiveRecipe(build_requires=("cython<3.1",), cythonize=("*.pyx",), expected_extensions=("old_cython",))
+    run = harness.run_of("old-cython", recipe=recipe)
+    assert succeeded(await run.go()).imported_modules == ("old_cython",)
+    assert "made old_cython.c anew from old_cython.pyx" in run.log()
+
+
+async def test_link_to_libpython_succeeds_and_leaves_no_trace(harness: ContainerHarness) -> None:
+    wheel = succeeded(await harness.run_of("links-libpython").go())
+    assert wheel.imported_modules == ("links_libpython",)
+    assert wheel.grafted == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "stage", "code", "said"),
     [

@@ -35,6 +35,7 @@ config-settings = { "setup-args" = ["-Dx=y", "-Dz=1"], "editable" = "no" }
 build-requires = { add = ["cmake>=3.20"], drop = ["Ninja"] }
 build-constraints = ["cython<3.1"]
 patches = ["one.patch", "two.patch"]
+cythonize = ["demo/*.pyx"]
 hooks = { before-build = ["prepare.sh"], after-build = ["tidy.sh"] }
 repair = { exclude = ["libcuda.so.*"], deny = ["libgpl*.so*"], max-grafted = 3, floor = "manylinux_2_28", \
 graft = ["libexpat.so.1"] }

@@ -18,6 +18,7 @@ import pyproject_hooks
 
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.crates import provide_crates
+from wheelyard_agent.cython_sources import renew_cython_sources
 from wheelyard_agent.extension_sources import find_extension_sources, requirement_names
 from wheelyard_agent.hooks import run_hooks
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, end_other_processes, run, say
@@ -32,7 +33,9 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     """Run a ``build`` job: ``sdist``, ``python``, ``crates``, and the recipe's keys for the build."""
     source, epoch = unpack_sdist(inbox / job["sdist"], scratch / "src")
     say(f"unpacked {job['sdist']}, SOURCE_DATE_EPOCH={epoch}")
-    env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch))
+    # The builder's Python has an empty libpython there, for projects that link it by its name alone.
+    libraries = Path(job["python"]).parents[1] / "lib"
+    env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch), LIBRARY_PATH=str(libraries))
     place_sources(job["sources"], inbox=inbox, source=source)
     apply_patches(job["patches"], source=source, scratch=scratch, env=env)
     env |= open_toolchains(job["toolchains"], env=env)
@@ -51,6 +54,9 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
         requires=requirement_names(project.build_system_requires),
     )
     environment.provide(project.build_system_requires)
+    renew_cython_sources(
+        job["cythonize"], source=source, scratch=scratch, python=environment.python, env=environment.variables(env)
+    )
     _run_hooks("before-build", job, source, scratch, environment.variables(env))
     wheel = _build(project, environment, job["config_settings"], scratch / "out")
     _run_hooks("after-build", job, source, scratch, {**environment.variables(env), "WHEELYARD_WHEEL": str(wheel)})

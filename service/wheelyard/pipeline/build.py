@@ -86,6 +86,7 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
         config_settings=dict(recipe.config_settings),
         sources=sources,
         patches=[asdict(one) for one in recipe.patches],
+        cythonize=list(recipe.cythonize),
         hooks={
             "before-build": [asdict(one) for one in recipe.before_build],
             "after-build": [asdict(one) for one in recipe.after_build],

@@ -34,7 +34,7 @@ from wheelyard.pipeline.job import Job, Tools
 
 _RERUNS: Final = {
     **dict.fromkeys(("apt", "dnf", "apk", "toolchains"), frozenset({Stage.PREPARE, Stage.BUILD, Stage.REPAIR})),
-    **dict.fromkeys(("build-requires.add", "build-constraints"), frozenset({Stage.BUILD, Stage.REPAIR})),
+    **dict.fromkeys(("build-requires.add", "build-constraints", "cythonize"), frozenset({Stage.BUILD, Stage.REPAIR})),
     "repair.graft": frozenset({Stage.REPAIR}),
     "test.apt": frozenset({Stage.PREPARE}),
 }

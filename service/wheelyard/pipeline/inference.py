@@ -102,6 +102,8 @@ async def add_mend(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
     finding = mend.finding
     if mend.toolchain:
         return _add_toolchain(basket, mend)
+    if mend.cythonize:
+        return _add_cythonize(basket, mend, given)
     if mend.requirement:
         have = {str(read_wheel_name(name)[0]) for name in given}
         if mend.requirement in have or not await _is_on_index(basket, mend.requirement):
@@ -111,6 +113,16 @@ async def add_mend(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
     if mend.older is not None:
         return await _add_older(basket, mend, given)
     return await basket.add_package(mend.files, line=finding.line)
+
+
+def _add_cythonize(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
+    """Have C sources made anew, by the project's own Cython if it requires one."""
+    line = mend.finding.line
+    if not basket.add("cythonize", "*", "an older Cython made its C sources", line=line):
+        return False
+    if "cython" not in {str(read_wheel_name(name)[0]) for name in given}:
+        basket.add("build-requires.add", mend.requirement, "it makes the C sources anew", line=line)
+    return True
 
 
 async def _is_on_index(basket: Basket, requirement: str) -> bool:

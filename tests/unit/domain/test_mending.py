@@ -67,6 +67,12 @@ def test_module_that_python_itself_had_is_no_project() -> None:
     assert mend_of(Finding(kind=FindingKind.PYTHON_MODULE, name="imp")) is None
 
 
+def test_c_sources_of_an_older_cython_are_made_anew() -> None:
+    mend = _mend(FindingKind.C_SOURCES, "")
+    assert mend.cythonize
+    assert mend.requirement == "cython<3.1"
+
+
 def test_drift_goes_back_with_the_named_requirement() -> None:
     assert _mend(FindingKind.BACKEND_DRIFT, "setuptools").older == "setuptools"
     assert _mend(FindingKind.BACKEND_DRIFT, "").older == ""

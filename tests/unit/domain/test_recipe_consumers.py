@@ -47,6 +47,7 @@ USES = {
     "build_constraints": Use(modules=BUILD, tried=KEYS),
     "sources": Use(modules=("pipeline/prepare.py", *BUILD), tried=KEYS),
     "patches": Use(modules=BUILD, tried=KEYS),
+    "cythonize": Use(modules=BUILD, tried=KEYS),
     "before_build": Use(modules=BUILD, tried=KEYS),
     "after_build": Use(modules=BUILD, tried=KEYS),
     "excluded_libraries": Use(modules=REPAIR, tried=KEYS),

@@ -39,6 +39,7 @@ def test_every_key_has_its_effect() -> None:
             RecipeFile.of("one.patch", FILES["patches/one.patch"]),
             RecipeFile.of("two.patch", FILES["patches/two.patch"]),
         ),
+        cythonize=("demo/*.pyx",),
         before_build=(RecipeFile.of("prepare.sh", FILES["hooks/prepare.sh"]),),
         after_build=(RecipeFile.of("tidy.sh", FILES["hooks/tidy.sh"]),),
         excluded_libraries=("libcuda.so.*",),

@@ -144,6 +144,20 @@ async def test_drift_goes_back_to_the_day_of_the_release(pipeline: PipelineHarne
     assert not was_guess(job, Stage.BUILD)
 
 
+@pytest.mark.parametrize("given", ["setuptools-80.0-py3-none-any.whl", "Cython-3.1.0-py3-none-any.whl"])
+async def test_c_sources_of_an_older_cython_are_made_anew(pipeline: PipelineHarness, tools: Tools, given: str) -> None:
+    stale = Finding(kind=FindingKind.C_SOURCES, name="", line="no member named 'curexc_type'")
+
+    job, again = await _healed(pipeline.prepared, tools, stale, error=_failed(given))
+
+    recipe = job.claim.order.recipe
+    assert recipe.cythonize == ("*",)
+    # A Cython that the project requires itself is the one that it is written for.
+    assert recipe.build_requires == (() if given.startswith("Cython") else ("cython<3.1",))
+    assert again == {Stage.BUILD, Stage.REPAIR}
+    assert await heal(job, tools, _failed(given), Stage.BUILD, [stale]) is None
+
+
 async def test_projects_own_refusal_is_tried_once_with_what_there_was_when_it_was_released(
     pipeline: PipelineHarness, tools: Tools
 ) -> None:

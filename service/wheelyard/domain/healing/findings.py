@@ -23,6 +23,8 @@ class FindingKind(StrEnum):
     EXTENSION_LOST = "extension-lost"
     CRATES_LOCK = "crates-lock-stale"
     """A Cargo.lock that is missing or out of date."""
+    C_SOURCES = "c-sources-stale"
+    """C sources that an older Cython made, and that do not compile with this Python."""
     PROJECT_REFUSES = "project-refuses"
     """The project's own code refuses this platform, Python or release."""
     LIMIT = "limit-reached"

@@ -44,8 +44,8 @@ class Inference:
     """One value that was added to a build's recipe, and why."""
 
     key: str
-    """The recipe's key: ``apt``, ``toolchains``, ``build-requires.add``, ``build-constraints``, ``repair.graft`` or
-    ``test.apt``."""
+    """The recipe's key: ``apt``, ``toolchains``, ``build-requires.add``, ``build-constraints``, ``cythonize``,
+    ``repair.graft`` or ``test.apt``."""
     value: str
     source: InferenceSource
     reason: str

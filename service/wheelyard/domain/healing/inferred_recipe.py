@@ -16,6 +16,7 @@ _FIELDS: Final = {
     "toolchains": "toolchains",
     "build-requires.add": "build_requires",
     "build-constraints": "build_constraints",
+    "cythonize": "cythonize",
     "repair.graft": "grafted_beyond_policy",
     "test.apt": "test_apt",
 }

@@ -27,7 +27,7 @@ HEADERS: Final = (
     # gcc
     sign(
         FindingKind.HEADER,
-        r"fatal error: ([\w./+-]{1,200}+): No such file or directory",
+        r"fatal error: (?!longintrepr\.h)([\w./+-]{1,200}+): No such file or directory",
         HEADER_CAUSE,
         HEADER_REMEDY,
         package=package_of_header,
@@ -172,6 +172,14 @@ LIBRARIES: Final = (
         "config-settings make the project leave it out. A program that embeds Python cannot be a manylinux wheel.",
         name="libpython{0}",
     ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"undefined reference to [`'](_?+Py[A-Z_]\w{1,60}+)'",
+        "it wants {0} when it is linked: it makes a program that embeds Python, or forbids undefined symbols",
+        "An extension module gets these symbols from the interpreter (PEP 513): see whether env or config-settings "
+        "make the project link without them. A program that embeds Python cannot be a manylinux wheel.",
+        name="libpython",
+    ),
     # GNU ld, gold, mold and lld
     sign(
         FindingKind.LIBRARY,
@@ -211,6 +219,15 @@ LIBRARIES: Final = (
         r"(?:RequiredDependencyException: |headers or library files could not be found for )([\w+-]{1,100}+)",
         "the library {0} is missing, or its headers are",
         DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    # make, ninja, and CMake's own check of an imported target
+    sign(
+        FindingKind.LIBRARY,
+        r"(?:No rule to make target [\u2018'`]|ninja: error: '|references the file\s{1,12}+\")"
+        r"/usr/lib/(?:[\w.+-]{1,60}+/){0,4}+lib(?>([\w.+-]{1,80}?)\.(?:so|a)\b)",
+        LIBRARY_CAUSE,
+        _LIBRARY_REMEDY,
         package=debian_package,
     ),
     # Prose of setup scripts

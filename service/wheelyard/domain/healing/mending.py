@@ -12,6 +12,9 @@ _PROGRAMS_WITH_WHEELS: Final = frozenset({"cmake", "meson", "ninja", "cython"})
 """Build tools that are installed into the build's own environment: the index has newer ones than a suite."""
 _FETCHERS: Final = frozenset({"git", "hg", "svn", "curl", "wget"})
 """Programs that a build wants in order to fetch something, which it cannot."""
+_TRANSLATOR: Final = "cython<3.1"
+"""The last Cython that takes Python 2's language, in which the modules of such sdists are often written:
+https://cython.readthedocs.io/en/latest/src/changes.html"""
 _PROJECTS: Final = {
     "Crypto": "pycryptodome",
     "cv2": "opencv-python-headless",
@@ -38,6 +41,8 @@ class Mend:
     """A toolchain with its floor, such as ``rust>=1.80``."""
     requirement: str = ""
     """A build requirement to add."""
+    cythonize: bool = False
+    """Whether C sources that Cython made must be made anew, by the Cython of ``requirement``."""
     older: str | None = None
     """A build requirement that must be as old as the release; empty if it is not known which. None if none must be."""
 
@@ -49,6 +54,8 @@ def mend_of(finding: Finding) -> Mend | None:
         return _toolchain(finding)
     if kind is FindingKind.BACKEND_DRIFT:
         return Mend(finding=finding, older=name)
+    if kind is FindingKind.C_SOURCES:
+        return Mend(finding=finding, cythonize=True, requirement=_TRANSLATOR)
     if kind is FindingKind.PYTHON_MODULE:
         return _requirement(finding, name.partition(".")[0])
     if kind is FindingKind.PROGRAM and name.lower() in _PROGRAMS_WITH_WHEELS:

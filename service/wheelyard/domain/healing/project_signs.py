@@ -17,6 +17,10 @@ _BACKENDS: Final = (
     "(?>numpy|Cython|pybind11|skbuild|scikit_build_core|wheel|mesonpy|poetry|flit_core|hatchling|pdm|setuptools_scm|"
     "setuptools_rust|pkgconfig)"
 )
+_STALE_CAUSE: Final = "its C sources were made by a Cython that is older than this Python: {0}"
+_STALE_REMEDY: Final = (
+    'Have them made anew: put into the recipe cythonize = ["*"] and build-requires.add = ["cython<3.1"].'
+)
 _CYTHON_CAUSE: Final = "its Cython sources are older than this Cython: {0}"
 _NUMPY_CAUSE: Final = "its C sources use what numpy no longer has: {0}"
 _LOCK_REMEDY: Final = "Add a Cargo.lock that fits to the recipe by a patch or as a source."
@@ -173,12 +177,21 @@ DRIFT: Final = (
     ),
     # C sources that an old Cython made, with a newer Python: they must be made anew.
     sign(
-        FindingKind.BACKEND_DRIFT,
+        FindingKind.C_SOURCES,
         r"error: ([\u2018'](?>struct )?+_?+(?>PyThreadState|ts|PyErr_StackItem|PyLongObject|longobject|PyUnicodeObject|"
         r"PyTypeObject|typeobject|PyFrameObject|frame)\b(?>[^\n]{0,60}? has no member named) [\u2018'](?>exc_\w{1,20}+|"
         r"curexc_\w{1,20}+|ob_digit|tp_print|use_tracing|f_lasti|f_code)[\u2019'])",
-        "its C sources were made by a Cython that is older than this Python: {0}",
-        "Ask for a newer release, or let the build make them anew: cython in build-requires.add.",
+        _STALE_CAUSE,
+        _STALE_REMEDY,
+        name="",
+    ),
+    sign(FindingKind.C_SOURCES, r"fatal error: (longintrepr\.h): No such file", _STALE_CAUSE, _STALE_REMEDY, name=""),
+    sign(
+        FindingKind.C_SOURCES,
+        r"error: (too (?>few|many) arguments to function [\u2018'](?>_PyLong_AsByteArray|_PyDict_\w{1,40}+|"
+        r"_PyGen_\w{1,40}+)[\u2019'])",
+        _STALE_CAUSE,
+        _STALE_REMEDY,
         name="",
     ),
 )

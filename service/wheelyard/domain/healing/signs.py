@@ -21,6 +21,7 @@ _NAMELESS: Final = frozenset(
         FindingKind.BACKEND_DRIFT,
         FindingKind.NETWORK,
         FindingKind.CRATES_LOCK,
+        FindingKind.C_SOURCES,
         FindingKind.PROJECT_REFUSES,
         FindingKind.LIMIT,
         FindingKind.COMPILE_ERROR,

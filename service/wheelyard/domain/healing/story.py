@@ -13,6 +13,7 @@ _VERBS: Final = {
     "toolchains": "add the toolchain {0}",
     "build-requires.add": "add the build requirement {0}",
     "build-constraints": "keep {0}",
+    "cythonize": "make the C sources of its Cython modules anew",
     "repair.graft": "graft {0}",
     "test.apt": "prove it beside the host's {0}",
 }

@@ -60,6 +60,8 @@ class EffectiveRecipe:
     build_constraints: tuple[str, ...] = ()
     sources: tuple[SourceFile, ...] = ()
     patches: tuple[RecipeFile, ...] = ()
+    cythonize: tuple[str, ...] = ()
+    """Patterns of Cython modules whose C sources are made anew before the build."""
     before_build: tuple[RecipeFile, ...] = ()
     after_build: tuple[RecipeFile, ...] = ()
     excluded_libraries: tuple[str, ...] = ()
@@ -106,7 +108,7 @@ class EffectiveRecipe:
 _NOTHING = EffectiveRecipe()
 _REQUIREMENTS: Final = frozenset({"build_requires", "build_constraints", "test_requires"})
 _SETS: Final = _REQUIREMENTS | {
-    *("apt", "dnf", "apk", "toolchains", "dropped_requires", "excluded_libraries", "denied_libraries"),
+    *("apt", "dnf", "apk", "toolchains", "dropped_requires", "cythonize", "excluded_libraries", "denied_libraries"),
     *("grafted_beyond_policy", "expected_extensions", "absent_extensions", "test_apt", "test_imports"),
 }
 """Lists whose order has no meaning."""
@@ -114,7 +116,7 @@ _SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})
 """Files that are used in order; their names have no meaning."""
 _COMPILING: Final = (
     *("toolchains", "env", "config_settings", "build_requires", "dropped_requires", "build_constraints", "sources"),
-    *("patches", "before_build", "after_build", "network", "unsupported"),
+    *("patches", "cythonize", "before_build", "after_build", "network", "unsupported"),
 )
 """Keys that only concern how a wheel is built from an sdist."""
 

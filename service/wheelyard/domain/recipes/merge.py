@@ -74,6 +74,7 @@ MERGES: Final[Mapping[tuple[str, ...], tuple[str, Merge]]] = {
     ("build-constraints",): ("build_constraints", _join),
     ("sources",): ("sources", _by_place),
     ("patches",): ("patches", _files_of("patches")),
+    ("cythonize",): ("cythonize", _join),
     ("hooks", "before-build"): ("before_build", _files_of("hooks")),
     ("hooks", "after-build"): ("after_build", _files_of("hooks")),
     ("repair", "exclude"): ("excluded_libraries", _join),

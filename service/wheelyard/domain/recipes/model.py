@@ -218,6 +218,8 @@ class Rule(Section):
     """Files that the build needs and its sdist lacks."""
     patches: tuple[PatchFile, ...] = ()
     """Patches for the unpacked sdist, in order; files of the recipe's folder ``patches/``."""
+    cythonize: tuple[FilledText, ...] = ()
+    """Cython modules of the sdist whose C sources are made anew before the build: paths with wildcards."""
     hooks: Hooks = Hooks()
     """Scripts that run in the build's sandbox."""
     repair: Repair = Repair()
