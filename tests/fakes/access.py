@@ -18,13 +18,21 @@ class MemoryTokens:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def create(
-        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    async def create(  # noqa: PLR0913  (the facts of a token)
+        self,
+        *,
+        name: str,
+        scope: Scope,
+        publishes: tuple[str, ...],
+        secret_digest: str,
+        expires_at: datetime | None,
+        created_by: str,
     ) -> Token:
         """Store a token."""
         state = self._state
         now = state.clock()
-        token = Token(id=str(state.new_id()), name=name, scope=scope, created_at=now, expires_at=expires_at)
+        new_id = str(state.new_id())
+        token = Token(id=new_id, name=name, scope=scope, publishes=publishes, created_at=now, expires_at=expires_at)
         state.tokens[token.id] = (secret_digest, token)
         state.record_change(creation_of(token, created_by))
         return token
