@@ -177,6 +177,10 @@ class Token:
         """Return its name for records, with its id, because names are not unique."""
         return f"{self.name} ({self.id[:8]})"
 
+    def is_live(self, now: datetime) -> bool:
+        """Return whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
     def may_publish(self, project: str) -> bool:
         """Return whether it allows uploads of this project; an operator's token allows all."""
         if self.scope is Scope.PUBLISH:
