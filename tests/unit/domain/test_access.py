@@ -5,7 +5,7 @@ from tests.contract.samples import BEGINNING
 
 from wheelyard.domain.access import LONGEST_PUBLISHED, MOST_PUBLISHED, Scope, read_publishes
 from wheelyard.domain.builds.records import Token
-from wheelyard.errors import InvalidRequestError
+from wheelyard.errors import ForbiddenError, InvalidRequestError
 
 READ, PUBLISH, REQUEST, OPERATE, ADMIN = Scope
 
@@ -113,3 +113,10 @@ def test_scope_and_projects_must_fit_each_other(scope: Scope, patterns: list[str
 def test_longest_name_and_the_most_of_them_are_accepted() -> None:
     names = [f"{number:03}{'a' * (LONGEST_PUBLISHED - 3)}" for number in range(MOST_PUBLISHED)]
     assert len(read_publishes(PUBLISH, names)) == MOST_PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("needed", "option"), [(PUBLISH, "--scope publish --project PROJECT'"), (ADMIN, "--scope admin'")]
+)
+def test_refusal_names_a_command_that_creates_the_missing_token(needed: Scope, option: str) -> None:
+    assert option in str(ForbiddenError(needed=needed.value, granted="read").hint)
