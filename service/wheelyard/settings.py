@@ -250,7 +250,7 @@ class Settings(BaseSettings):
     own_projects: tuple[str, ...] = ()
     """Your organisation's own project names, as a JSON list, with ``*`` and ``?`` (``["acme-*"]``). These projects are
     never taken from the upstream index, neither when requested nor as a requirement of a build or of a wheel. They come
-    from our own index only."""
+    from our own index only. A pattern with a final ``*`` reserves a namespace that the index' JSON shows (PEP 752)."""
 
     webhook_secret: Annotated[SecretStr | None, Field(min_length=24)] = None
     """Random text of at least 24 characters. The secret of each receiver of webhooks is derived from it (``wheelyard

@@ -21,6 +21,23 @@ class TokenContract:
         assert (found.id, found.scope, found.last_used_at is None) == (token.id, Scope.OPERATE, False)
         assert await stores.tokens.list_tokens() == (found,)
 
+    async def test_projects_of_a_token_are_stored_and_in_the_audit_log(self, stores: Stores) -> None:
+        token = await stores.token("ci", scope=Scope.PUBLISH, publishes=("acme-*", "tool"))
+        assert token.publishes == ("acme-*", "tool")
+        found = await stores.tokens.find("digest of ci")
+        assert found is not None
+        assert found.publishes == ("acme-*", "tool")
+        assert await stores.tokens.list_tokens() == (found,)
+        (entry,) = await stores.audit.list_entries(AuditFilter(object=token.id))
+        assert entry.change.details["publishes"] == "acme-*, tool"
+
+    async def test_session_has_the_projects_of_its_token(self, stores: Stores) -> None:
+        token = await stores.token("ci", scope=Scope.PUBLISH, publishes=("tool",))
+        await stores.tokens.open_session("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
+        found = await stores.tokens.find_session("s1")
+        assert found is not None
+        assert found.may_publish("tool")
+
     async def test_unknown_token_is_not_found(self, stores: Stores) -> None:
         await stores.token("ci")
         assert await stores.tokens.find("digest of another") is None

@@ -83,9 +83,21 @@ class Stores:
         claim = await self.queue.claim_next(offer)
         return claim.build_id if claim else None
 
-    async def token(self, name: str, *, scope: Scope = Scope.READ, expires_at: datetime | None = None) -> Token:
+    async def token(
+        self,
+        name: str,
+        *,
+        scope: Scope = Scope.READ,
+        publishes: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
+    ) -> Token:
         return await self.tokens.create(
-            name=name, scope=scope, secret_digest=f"digest of {name}", expires_at=expires_at, created_by="root"
+            name=name,
+            scope=scope,
+            publishes=publishes,
+            secret_digest=f"digest of {name}",
+            expires_at=expires_at,
+            created_by="root",
         )
 
     async def queued(self, order: BuildOrder | None = None) -> str:

@@ -18,13 +18,21 @@ class MemoryTokens:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def create(
-        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    async def create(  # noqa: PLR0913  (the facts of a token)
+        self,
+        *,
+        name: str,
+        scope: Scope,
+        publishes: tuple[str, ...],
+        secret_digest: str,
+        expires_at: datetime | None,
+        created_by: str,
     ) -> Token:
         """Store a token."""
         state = self._state
         now = state.clock()
-        token = Token(id=str(state.new_id()), name=name, scope=scope, created_at=now, expires_at=expires_at)
+        new_id = str(state.new_id())
+        token = Token(id=new_id, name=name, scope=scope, publishes=publishes, created_at=now, expires_at=expires_at)
         state.tokens[token.id] = (secret_digest, token)
         state.record_change(creation_of(token, created_by))
         return token
@@ -32,7 +40,7 @@ class MemoryTokens:
     async def find(self, secret_digest: str) -> Token | None:
         """Return a live token and note its use."""
         for digest, token in self._state.tokens.values():
-            if hmac.compare_digest(digest, secret_digest) and is_live(token, self._state.clock()):
+            if hmac.compare_digest(digest, secret_digest) and token.is_live(self._state.clock()):
                 return self._replace(replace(token, last_used_at=self._state.clock()))
         return None
 
@@ -65,7 +73,7 @@ class MemoryTokens:
         """Return the live token of a live session and note its use."""
         token_id, expires_at = self._state.sessions.get(secret_digest, ("", self._state.clock()))
         digest, token = self._state.tokens.get(token_id, ("", None))
-        if token is None or expires_at <= self._state.clock() or not is_live(token, self._state.clock()):
+        if token is None or expires_at <= self._state.clock() or not token.is_live(self._state.clock()):
             return None
         used = replace(token, last_used_at=self._state.clock())
         self._state.tokens[token.id] = (digest, used)
@@ -82,11 +90,6 @@ class MemoryTokens:
         digest, _ = self._state.tokens[token.id]
         self._state.tokens[token.id] = (digest, token)
         return token
-
-
-def is_live(token: Token, now: datetime) -> bool:
-    """Return whether a token is neither revoked nor expired."""
-    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
 
 class MemoryAudit:

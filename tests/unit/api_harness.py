@@ -43,6 +43,7 @@ from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access, RequestLimit
@@ -249,6 +250,9 @@ def access_on(
     )
 
 
+OWN_PROJECTS = OwnProjects.of(["acme-*", "acme-web-*", "acme-web-shop-*"])
+
+
 def index_harness(
     state: MemoryState,
     held: MemoryIndex,
@@ -259,9 +263,11 @@ def index_harness(
     wheels, listing = MemoryWheels(state), Listing(targets=targets)
     indexes = {Level.PROD: held, Level.STAGING: held}
     return IndexServices(
-        pages=SimplePages(wheels, listing=listing, trusted_seconds=0),
-        staged_pages=SimplePages(wheels, listing=replace(listing, level=Level.STAGING), trusted_seconds=0),
-        own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), trusted_seconds=0),
+        pages=SimplePages(wheels, listing=listing, own=OWN_PROJECTS, trusted_seconds=0),
+        staged_pages=SimplePages(
+            wheels, listing=replace(listing, level=Level.STAGING), own=OWN_PROJECTS, trusted_seconds=0
+        ),
+        own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), own=OWN_PROJECTS, trusted_seconds=0),
         files=WheelBytes(store=wheels, storage=held),
         browse=BrowseIndex(store=wheels),
         manage=ManageWheels(store=wheels, storage=held, indexes=indexes),

@@ -12,13 +12,14 @@ from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_sche
 from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.schemas.base import NO_NUL, PLAIN_TEXT, View
 from wheelyard.api.services import Services
-from wheelyard.domain.access import MAX_AUDIT_ENTRIES, AuditEntry, AuditFilter, Scope
+from wheelyard.domain.access import LONGEST_PUBLISHED, MAX_AUDIT_ENTRIES, MOST_PUBLISHED, AuditEntry, AuditFilter, Scope
 
 router: Final = APIRouter(
     prefix="/v1/tokens", tags=["tokens"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
 )
 _NO_SUCH_TOKEN: Final = errors.NotFoundError(kind="token", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _TOO_LARGE: Final = errors.RequestTooLargeError(limit_bytes=64 << 10)
+_Published = Annotated[str, Field(min_length=1, max_length=LONGEST_PUBLISHED, pattern=PLAIN_TEXT)]
 
 
 class NewToken(BaseModel):
@@ -29,7 +30,10 @@ class NewToken(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=PLAIN_TEXT)]
     """Name of the person or program that uses the token."""
     scope: Scope = Scope.REQUEST
-    """Scope of the token; each scope includes those before it."""
+    """Scope of the token. `operate` includes `request` and `publish`, which both include `read`."""
+    publishes: Annotated[tuple[_Published, ...], Field(max_length=MOST_PUBLISHED)] = ()
+    """Projects that a token with the scope `publish` may upload: names, prefixes such as `acme-*`, or `*` for all. Must
+    be empty for other scopes: `operate` and `admin` may upload every project."""
     expires_at: AwareDatetime | None = None
     """Time when the token expires; null for never."""
 
@@ -40,6 +44,8 @@ class TokenView(View):
     id: str
     name: str
     scope: Scope
+    publishes: tuple[str, ...]
+    """Projects that a token with the scope `publish` may upload: normalised names and prefixes."""
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -69,7 +75,11 @@ async def list_tokens(services: Services) -> list[TokenView]:
 async def create_token(body: NewToken, services: Services, caller: Caller, response: Response) -> CreatedTokenView:
     """Create a token. Its secret is only in this response."""
     token, secret = await services.tokens.create(
-        name=body.name, scope=body.scope, expires_at=body.expires_at, created_by=caller.actor
+        name=body.name,
+        scope=body.scope,
+        publishes=body.publishes,
+        expires_at=body.expires_at,
+        created_by=caller.actor,
     )
     response.headers["Cache-Control"] = "no-store"
     return CreatedTokenView(**TokenView.model_validate(token).model_dump(), secret=secret)

@@ -35,6 +35,16 @@ _OF_PROJECTS: Final[Responses] = {
     301: {"description": "Redirect to the normalised name."},
     **problems(NotFoundError(kind="project", name="pyyaml"), _NOT_ACCEPTABLE),
 }
+_OF_NAMESPACES: Final[Responses] = {
+    200: {"description": "The namespaces, in JSON.", "content": {Form.JSON.value: {"schema": {"type": "array"}}}},
+    304: _PAGE[304],
+    **problems(),
+}
+_OF_NAMESPACE: Final[Responses] = {
+    200: {"description": "The namespace, in JSON.", "content": {Form.JSON.value: {"schema": {"type": "object"}}}},
+    304: _PAGE[304],
+    **problems(NotFoundError(kind="namespace", name="acme")),
+}
 
 router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
 
@@ -61,7 +71,7 @@ async def list_projects(request: Request, services: Services) -> Response:
     response_class=Response,
 )
 async def get_project(project: str, request: Request, services: Services) -> Response:
-    """List a project's wheels (PEP 503, 592, 658, 691, 700, 714, 740)."""
+    """List a project's wheels (PEP 503, 592, 658, 691, 700, 714, 740, 752)."""
     return await _project(project, request, services.index.pages)
 
 
@@ -118,6 +128,35 @@ async def get_own_project(project: str, request: Request, services: Services) ->
     A project without such wheels is not found, so that an installer continues with its next index.
     """
     return await _project(project, request, services.index.own_pages)
+
+
+# PEP 752 names these paths. They come before the redirect to a final slash, with which projects are addressed.
+@router.get("/own/simple/namespaces", include_in_schema=False)
+@router.get("/staging/simple/namespaces", include_in_schema=False)
+@router.get(
+    "/simple/namespaces",
+    operation_id="list_namespaces",
+    summary="List namespaces (Simple API)",
+    responses=_OF_NAMESPACES,
+    response_class=Response,
+)
+async def list_namespaces(request: Request, services: Services) -> Response:
+    """List the namespaces that `WHEELYARD_OWN_PROJECTS` reserves for the organisation (PEP 752)."""
+    return _answer(request, services.index.pages.namespaces())
+
+
+@router.get("/own/simple/namespace/{namespace}", include_in_schema=False)
+@router.get("/staging/simple/namespace/{namespace}", include_in_schema=False)
+@router.get(
+    "/simple/namespace/{namespace}",
+    operation_id="get_namespace",
+    summary="Show a namespace (Simple API)",
+    responses=_OF_NAMESPACE,
+    response_class=Response,
+)
+async def get_namespace(namespace: str, request: Request, services: Services) -> Response:
+    """Show a namespace, the namespace around it, and those directly in it (PEP 752)."""
+    return _answer(request, services.index.pages.namespace(namespace))
 
 
 @router.post(

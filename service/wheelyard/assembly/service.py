@@ -36,6 +36,7 @@ from wheelyard.assembly.parts import known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
 from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
@@ -125,11 +126,11 @@ def index_services(
     settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
 ) -> IndexServices:
     """Make the use cases of our index, whose wheels are for these targets."""
-    wheels = PostgresWheels(database)
+    wheels, own = PostgresWheels(database), OwnProjects.of(settings.own_projects)
     listing = Listing(targets=tuple(targets))
-    pages = SimplePages(wheels, listing=listing)
-    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
-    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
+    pages = SimplePages(wheels, listing=listing, own=own)
+    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING), own=own)
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True), own=own)
 
     def doubt_pages() -> None:
         for one in (pages, staged_pages, own_pages):

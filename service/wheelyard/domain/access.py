@@ -1,23 +1,32 @@
 """Access: scopes, limits and sessions of tokens, and entries of the audit log."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from wheelyard.errors import TooMuchOpenError
+from packaging.utils import canonicalize_name
+
+from wheelyard.errors import InvalidRequestError, TooMuchOpenError
 
 MAX_AUDIT_ENTRIES: Final = 500
 MOST_SESSIONS: Final = 50
 """The maximum per token; a further sign-in ends the session that would expire first."""
+MOST_PUBLISHED: Final = 100
+"""The maximum of names and prefixes of one token."""
+LONGEST_PUBLISHED: Final = 200
+"""The maximum length of each, in characters."""
 
 
 class Scope(StrEnum):
-    """What a token allows; each scope includes those before it."""
+    """What a token allows."""
 
     READ = "read"
     """View builds, logs, targets and builders."""
+    PUBLISH = "publish"
+    """Upload wheels and sdists of the token's own projects."""
     REQUEST = "request"
     """Request wheels, and cancel requests made with the same token."""
     OPERATE = "operate"
@@ -26,9 +35,54 @@ class Scope(StrEnum):
     """Create and revoke tokens, and read the audit log."""
 
     def allows(self, needed: "Scope") -> bool:
-        """Return whether this scope includes the needed one."""
-        ladder = list(Scope)
-        return ladder.index(self) >= ladder.index(needed)
+        """Return whether this scope is the needed one, or includes it."""
+        return needed is self or needed in _INCLUDED[self]
+
+
+# A CI job that only uploads must not be able to start builds, and a token that requests wheels must not bring any. So
+# neither of these two scopes includes the other.
+_INCLUDED: Final[Mapping[Scope, frozenset[Scope]]] = {
+    Scope.READ: frozenset(),
+    Scope.PUBLISH: frozenset({Scope.READ}),
+    Scope.REQUEST: frozenset({Scope.READ}),
+    Scope.OPERATE: frozenset({Scope.READ, Scope.PUBLISH, Scope.REQUEST}),
+    Scope.ADMIN: frozenset(Scope),
+}
+
+_PUBLISHED: Final = re.compile(r"\*|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?([._-]+\*)?")
+
+
+def read_publishes(scope: Scope, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the names and prefixes of a new token, normalised (PEP 503) and without duplicates.
+
+    A prefix is a project name, a hyphen and ``*``, because a namespace ends at a hyphen (PEP 752): ``acme-*`` covers
+    ``acme-tools``, but neither ``acme`` nor ``acmetools``. ``*`` covers every project.
+
+    Raise InvalidRequestError if one is malformed, if there are too many, or if the scope needs some or must have none.
+    """
+    if problems := _problems_of(scope, patterns):
+        raise InvalidRequestError(problems=problems)
+    return tuple(dict.fromkeys(map(canonicalize_name, patterns)))
+
+
+def _problems_of(scope: Scope, patterns: Sequence[str]) -> list[str]:
+    if scope is not Scope.PUBLISH:
+        return [f"only a token with the scope 'publish' has projects, not one with {scope.value!r}"] if patterns else []
+    if not patterns:
+        return ["the scope 'publish' needs a project name or a prefix such as 'acme-*'; '*' covers every project"]
+    if len(patterns) > MOST_PUBLISHED:
+        return [f"a token can have at most {MOST_PUBLISHED} project names and prefixes"]
+    malformed = [text for text in patterns if len(text) > LONGEST_PUBLISHED or not _PUBLISHED.fullmatch(text)]
+    return [
+        f"{text[:LONGEST_PUBLISHED]!r} is no project name, no prefix such as 'acme-*', and not '*'"
+        for text in malformed
+    ]
+
+
+def covers(pattern: str, project: str) -> bool:
+    """Return whether a normalised name or prefix covers a project."""
+    name = canonicalize_name(project)
+    return name.startswith(pattern.removesuffix("*")) if pattern.endswith("*") else name == pattern
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

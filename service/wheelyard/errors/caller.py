@@ -309,9 +309,10 @@ class ForbiddenError(CallerError):
 
     def __init__(self, *, needed: str, granted: str) -> None:
         self.needed, self.granted = needed, granted
+        options = f"--scope {needed}" + (" --project PROJECT" if needed == "publish" else "")
         super().__init__(
             f"This needs the scope {needed!r}, and the token has {granted!r}.",
-            f"Use a token with that scope. Operators create it with 'wheelyard token create NAME --scope {needed}'.",
+            f"Use a token with that scope. Operators create it with 'wheelyard token create NAME {options}'.",
         )
 
 

@@ -13,8 +13,15 @@ class TokenStore(Protocol):
     Changes are in the audit log, in the same transaction.
     """
 
-    async def create(
-        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    async def create(  # noqa: PLR0913  (the facts of a token)
+        self,
+        *,
+        name: str,
+        scope: Scope,
+        publishes: tuple[str, ...],
+        secret_digest: str,
+        expires_at: datetime | None,
+        created_by: str,
     ) -> Token:
         """Store a token."""
         ...

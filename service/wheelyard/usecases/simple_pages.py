@@ -15,8 +15,16 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.simple_format import Form, write_names, write_project
+from wheelyard.domain.index.simple_format import (
+    NO_OWN_PROJECTS,
+    Form,
+    write_names,
+    write_namespace,
+    write_namespaces,
+    write_project,
+)
 from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import WheelStore
 from wheelyard.memory_cache import MemoryCache
@@ -57,10 +65,16 @@ class SimplePages:
     """The use case behind ``/simple/``."""
 
     def __init__(
-        self, store: WheelStore, *, listing: Listing = _EVERYTHING, trusted_seconds: float = _TRUSTED_SECONDS
+        self,
+        store: WheelStore,
+        *,
+        listing: Listing = _EVERYTHING,
+        own: OwnProjects = NO_OWN_PROJECTS,
+        trusted_seconds: float = _TRUSTED_SECONDS,
     ) -> None:
         self._store = store
         self._listing = listing
+        self._own = own
         self._freshness = _Freshness(store, self._forget, trusted_seconds)
         self._pages: MemoryCache[tuple[str, Form], SimplePage] = MemoryCache(limit=_KEPT_PAGES)
 
@@ -71,6 +85,17 @@ class SimplePages:
     async def names(self, form: Form) -> SimplePage:
         """Return the page of all projects."""
         return await self._page(_ALL, form)
+
+    def namespaces(self) -> SimplePage:
+        """Return the page of all namespaces (PEP 752)."""
+        return SimplePage.of(Form.JSON, write_namespaces(self._own))
+
+    def namespace(self, name: str) -> SimplePage:
+        """Return a namespace's page; raise NotFoundError if nobody reserved it."""
+        normalized = canonicalize_name(name)
+        if normalized not in self._own.namespaces:
+            raise NotFoundError(kind="namespace", name=name)
+        return SimplePage.of(Form.JSON, write_namespace(normalized, self._own))
 
     def doubt(self) -> None:
         """Ask the store before the next answer, because something has just changed."""
@@ -94,7 +119,7 @@ class SimplePages:
         if not wheels:
             raise NotFoundError(kind="project", name=name)
         is_deeper = self._listing.own_only or self._listing.level is Level.STAGING
-        return write_project(name, wheels, form, files=_FILES_OF_DEEPER if is_deeper else _FILES)
+        return write_project(name, wheels, form, files=_FILES_OF_DEEPER if is_deeper else _FILES, own=self._own)
 
     def _forget(self, projects: frozenset[str]) -> None:
         for name in (*projects, _ALL):

@@ -1,11 +1,11 @@
 """Create and check API tokens. A secret is shown once; only its digest is stored."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import Scope, read_publishes
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.interfaces import TokenStore
@@ -27,13 +27,24 @@ class Tokens:
         self._new_secret = new_secret
 
     async def create(
-        self, *, name: str, scope: Scope = Scope.REQUEST, expires_at: datetime | None = None, created_by: str
+        self,
+        *,
+        name: str,
+        scope: Scope = Scope.REQUEST,
+        publishes: Sequence[str] = (),
+        expires_at: datetime | None = None,
+        created_by: str,
     ) -> tuple[Token, str]:
-        """Create a token; return it and its secret, which cannot be shown again."""
+        """Create a token; return it and its secret, which cannot be shown again.
+
+        Raise InvalidRequestError if the projects that it publishes do not fit its scope or have no valid names.
+        """
+        projects = read_publishes(scope, publishes)
         secret = PREFIX + self._new_secret()
         token = await self._store.create(
             name=name,
             scope=scope,
+            publishes=projects,
             secret_digest=digest_secret(secret),
             expires_at=expires_at,
             created_by=created_by,

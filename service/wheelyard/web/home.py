@@ -6,8 +6,9 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 
 from wheelyard.api.monitoring import readiness_of
+from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import BuildSummary, Status
-from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.domain.builds.records import BuildFilter, Token
 from wheelyard.domain.index.check import Difference
 from wheelyard.domain.index.wheels import Standing, WheelFilter
 from wheelyard.web.context import PageContext, recent_answer
@@ -50,6 +51,7 @@ def index_url(context: PageContext) -> str:
 
 
 _SHOWN_FINDINGS = 100
+_SHOWN_PUBLISHERS = 50
 MEANINGS = {
     Difference.MISSING: "It is in the database but not in devpi.",
     Difference.OTHER_BYTES: "The file in devpi differs from the published file. Delete it in devpi, then repair.",
@@ -61,10 +63,28 @@ MEANINGS = {
 
 
 async def show_index(context: PageContext) -> Page:
-    """Show the result of the last comparison of devpi and the database."""
+    """Show the result of the last comparison of devpi and the database; and to operators, who may publish what."""
     report = await context.services.index.check.last()
-    values = {"report": report, "shown": report.findings[:_SHOWN_FINDINGS] if report else (), "meanings": MEANINGS}
+    publishers = await _publishers(context) if context.may(Scope.OPERATE) else []
+    values = {
+        "report": report,
+        "shown": report.findings[:_SHOWN_FINDINGS] if report else (),
+        "meanings": MEANINGS,
+        "publishers": publishers[:_SHOWN_PUBLISHERS],
+        "more_publishers": len(publishers) - _SHOWN_PUBLISHERS,
+    }
     return Page(template="index.html", title="Index", values=values)
+
+
+async def _publishers(context: PageContext) -> list[Token]:
+    """Return the live tokens that may publish, those for certain projects first, each by name.
+
+    The scope ``operate`` suffices to see them. It removes wheels of every publisher, so it must know them, and the list
+    has no secrets. Only ``admin`` lists all tokens, with their ids.
+    """
+    tokens = await context.services.tokens.list_tokens()
+    live = (token for token in tokens if token.scope.allows(Scope.PUBLISH) and token.is_live(context.now))
+    return sorted(live, key=lambda token: (not token.publishes, token.name, token.id))
 
 
 async def check_index(context: PageContext) -> Response:

@@ -119,8 +119,39 @@ async def test_each_failing_check_is_named_with_its_reason(harness: ApiHarness) 
 async def token_with(harness: ApiHarness, scope: Scope) -> dict[str, str]:
     """Put a token of this scope into the store; the stand's own secret stays the admin's."""
     tokens = Tokens(store=harness.token_store, new_secret=lambda: f"secret-{scope}")
-    _, secret = await tokens.create(name=scope.value, scope=scope, created_by="root")
+    publishes = ("acme-*",) if scope is Scope.PUBLISH else ()
+    _, secret = await tokens.create(name=scope.value, scope=scope, publishes=publishes, created_by="root")
     return {"Authorization": f"Bearer {secret}"}
+
+
+async def test_created_token_lists_what_it_publishes(harness: ApiHarness) -> None:
+    body = {"name": "ci", "scope": "publish", "publishes": ["Acme_*", "tool"]}
+    created = await harness.client.post("/v1/tokens", json=body)
+    assert (created.status_code, created.json()["publishes"]) == (201, ["acme-*", "tool"])
+    newest, first = (await harness.client.get("/v1/tokens")).json()
+    assert (newest["scope"], newest["publishes"]) == ("publish", ["acme-*", "tool"])
+    assert (first["scope"], first["publishes"]) == ("admin", [])
+
+
+@pytest.mark.parametrize(
+    ("scope", "publishes"),
+    [
+        ("publish", []),
+        ("publish", None),
+        ("publish", "tool"),
+        ("publish", ["acme*"]),
+        ("publish", ["a" * 201]),
+        ("publish", ["tool"] * 101),
+        ("request", ["tool"]),
+        ("admin", ["*"]),
+    ],
+)
+async def test_token_whose_projects_do_not_fit_is_not_created(
+    harness: ApiHarness, scope: str, publishes: object
+) -> None:
+    body = {"name": "ci", "scope": scope, "publishes": publishes}
+    assert_problem(await harness.client.post("/v1/tokens", json=body), 422, "invalid-request")
+    assert len(await harness.services.tokens.list_tokens()) == 1
 
 
 def test_every_route_under_v1_has_its_scope_in_the_table(harness: ApiHarness) -> None:

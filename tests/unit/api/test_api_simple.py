@@ -56,6 +56,44 @@ async def test_page_has_the_form_that_was_asked_for(harness: ApiHarness, form: F
         assert {"Accept", "Accept-Encoding"} <= set(answer.headers["Vary"].split(", "))
 
 
+@pytest.mark.parametrize("index", ["", "/staging", "/own"])
+async def test_namespaces_of_the_organisation_are_listed_and_described(harness: ApiHarness, index: str) -> None:
+    listed = await harness.client.get(f"{index}/simple/namespaces")
+    assert listed.headers["Content-Type"] == Form.JSON.value
+    assert listed.json() == [{"name": "acme"}, {"name": "acme-web"}, {"name": "acme-web-shop"}]
+    outer = await harness.client.get(f"{index}/simple/namespace/acme")
+    assert outer.json() == {"name": "acme", "parent": None, "children": ["acme-web"]}
+    inner = await harness.client.get(f"{index}/simple/namespace/Acme_Web")
+    assert inner.json() == {"name": "acme-web", "parent": "acme", "children": ["acme-web-shop"]}
+    again = await harness.client.get(f"{index}/simple/namespaces", headers={"If-None-Match": listed.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", ["demo", "acme-other", "%00"])
+async def test_namespace_that_nobody_reserved_is_not_found(harness: ApiHarness, name: str) -> None:
+    assert_problem(await harness.client.get(f"/simple/namespace/{name}"), 404, "not-found")
+
+
+async def test_namespaces_need_a_token_like_the_index(harness: ApiHarness) -> None:
+    async with reader(harness, access=IndexAccess()) as http:
+        for path in ("/simple/namespaces", "/simple/namespace/acme"):
+            assert_problem(await http.get(path), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("index", ["", "/staging", "/own"])
+async def test_page_of_a_project_has_its_namespaces(harness: ApiHarness, index: str) -> None:
+    WheelHarness(state=harness.state, prod=harness.held).put("acme_web-1.0-1-py3-none-any.whl")
+    answer = await harness.client.get(f"{index}/simple/acme-web/", headers={"Accept": Form.JSON.value})
+    assert answer.json()["namespaces"] == [{"name": "acme", "owned": True}, {"name": "acme-web", "owned": True}]
+    other = await harness.client.get(f"{index}/simple/demo/", headers={"Accept": Form.JSON.value})
+    assert other.json()["namespaces"] is None
+
+
+async def test_project_with_the_name_of_a_path_is_found_with_its_slash(harness: ApiHarness) -> None:
+    WheelHarness(state=harness.state, prod=harness.held).put("namespaces-1.0-1-py3-none-any.whl")
+    assert "namespaces-1.0" in (await harness.client.get("/simple/namespaces/")).text
+
+
 async def test_unknown_form_is_not_acceptable(harness: ApiHarness) -> None:
     answer = await harness.client.get("/simple/demo/", headers={"Accept": "image/png"})
     problem = assert_problem(answer, 406, "not-acceptable")

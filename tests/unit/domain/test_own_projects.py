@@ -31,3 +31,41 @@ def test_other_names_pass(pattern: str, name: str) -> None:
 
 def test_nothing_is_refused_by_default() -> None:
     OwnProjects().refuse(canonicalize_name("acme"))
+
+
+OWN = OwnProjects.of(
+    ["acme-*", "Acme.Web_*", "acme-web-*", "beta*", "tool", "*-internal", "gam?a-*", "*", "-*", "a[b]-*"]
+)
+
+
+def test_namespace_is_what_a_final_star_leaves_of_a_pattern() -> None:
+    assert OWN.namespaces == ("acme", "acme-web", "beta")
+
+
+@pytest.mark.parametrize(
+    ("project", "namespaces"),
+    [
+        ("acme", ("acme",)),
+        ("acme-billing", ("acme",)),
+        ("acme-web", ("acme", "acme-web")),
+        ("acme-web-cart", ("acme", "acme-web")),
+        ("acmeweb", ()),
+        ("betamax", ()),
+        ("beta-max", ("beta",)),
+        ("tool", ()),
+        ("not-acme-billing", ()),
+    ],
+)
+def test_namespace_ends_at_a_hyphen(project: str, namespaces: tuple[str, ...]) -> None:
+    assert OWN.namespaces_of(project) == namespaces
+
+
+def test_parent_is_the_innermost_namespace_around() -> None:
+    own = OwnProjects.of(["a-*", "a-b-*", "a-b-c-*", "a-bc-*", "d-e-*"])
+    assert {name: own.parent_of(name) for name in own.namespaces} == {
+        "a": None,
+        "a-b": "a",
+        "a-b-c": "a-b",
+        "a-bc": "a",
+        "d-e": None,
+    }

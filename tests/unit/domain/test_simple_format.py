@@ -1,16 +1,26 @@
 """Pages of the Simple API, read back by a reader of it that is not ours."""
 
 import json
+import warnings
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pypi_simple import DistributionPackage, ProjectPage
+from pypi_simple.errors import UnexpectedRepoVersionWarning
 from tests.contract.samples import BEGINNING
 from tests.unit.wheel_harness import METADATA, entry_for
 
-from wheelyard.domain.index.simple_format import API_VERSION, Form, choose_form, write_names, write_project
+from wheelyard.domain.index.simple_format import (
+    HTML_VERSION,
+    JSON_VERSION,
+    Form,
+    choose_form,
+    write_names,
+    write_project,
+)
 from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.packaging.own_projects import OwnProjects
 
 PLAIN = entry_for("demo-1.0-1-py3-none-any.whl").wheel
 YANKED = replace(
@@ -27,7 +37,10 @@ URL = "http://index.test/simple/demo/"
 def read(wheels: tuple[IndexedWheel, ...], form: Form) -> ProjectPage:
     text = write_project("demo", wheels, form).decode()
     if form is Form.JSON:
-        return ProjectPage.from_json_data(json.loads(text), URL)
+        with warnings.catch_warnings():
+            # This reader is older than PEP 752, and warns that it may not know all keys (PEP 629).
+            warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
+            return ProjectPage.from_json_data(json.loads(text), URL)
     return ProjectPage.from_html("demo", text, URL)
 
 
@@ -39,7 +52,7 @@ def files(page: ProjectPage) -> dict[str, DistributionPackage]:
 def test_reader_gets_what_was_written(form: Form) -> None:
     page = read(WHEELS, form)
     plain, yanked, bare = (files(page)[version] for version in ("1.0", "2.0", "10.0"))
-    assert page.repository_version == API_VERSION
+    assert page.repository_version == (JSON_VERSION if form is Form.JSON else HTML_VERSION)
     assert plain.filename == PLAIN.filename
     assert plain.url.partition("#")[0] == f"http://index.test/files/{PLAIN.filename}"
     assert plain.digests == {"sha256": PLAIN.sha256}
@@ -107,3 +120,29 @@ def test_list_of_projects_links_to_their_pages() -> None:
 )
 def test_accept_header_chooses_the_form(accept: str | None, form: Form | None) -> None:
     assert choose_form(accept) is form
+
+
+@pytest.mark.parametrize(
+    ("project", "namespaces"),
+    [
+        ("acme-web-cart", [{"name": "acme", "owned": True}, {"name": "acme-web", "owned": True}]),
+        ("acme", [{"name": "acme", "owned": False}]),
+        ("tool", None),
+        ("demo", None),
+    ],
+)
+def test_json_has_the_namespaces_of_a_project(project: str, namespaces: object) -> None:
+    own = OwnProjects.of(["acme-*", "acme-web-*", "tool"])
+    document = json.loads(write_project(project, WHEELS, Form.JSON, own=own))
+    assert (document["namespaces"], document["meta"]) == (namespaces, {"api-version": "1.5"})
+    assert json.loads(write_project(project, WHEELS, Form.JSON))["namespaces"] is None
+
+
+def test_project_that_is_own_by_its_name_owns_its_namespace() -> None:
+    document = json.loads(write_project("acme", WHEELS, Form.JSON, own=OwnProjects.of(["acme-*", "acme"])))
+    assert document["namespaces"] == [{"name": "acme", "owned": True}]
+
+
+def test_html_has_no_namespaces() -> None:
+    own = OwnProjects.of(["demo-*", "demo"])
+    assert write_project("demo", WHEELS, Form.HTML, own=own) == write_project("demo", WHEELS, Form.HTML)

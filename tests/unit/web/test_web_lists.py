@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,9 +15,12 @@ from tests.unit.web.test_web_pages import HOSTILE
 from tests.unit.web_harness import WebHarness, furnish, web_harness
 from tests.unit.web_images import sample_builder, sample_image
 
+from wheelyard.domain.access import Scope
+from wheelyard.domain.builds.records import Token
 from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
+from wheelyard.usecases.tokens import PREFIX, Tokens
 
 
 @pytest.fixture
@@ -111,6 +115,59 @@ async def test_differences_between_devpi_and_database_are_shown_and_mended(harne
     assert "repaired" in (await harness.see("/index")).text
     report = (await harness.api.client.get("/v1/index/report")).json()
     assert (report["found"], report["findings"][0]["mended"]) == (0, True)
+
+
+async def publisher(harness: WebHarness, name: str, *publishes: str, scope: Scope = Scope.PUBLISH) -> Token:
+    tokens = Tokens(store=harness.api.token_store, new_secret=lambda: f"secret of {name}")
+    token, _ = await tokens.create(name=name, scope=scope, publishes=publishes, created_by="tests")
+    return token
+
+
+async def test_operators_see_who_may_publish_what(harness: WebHarness) -> None:
+    operator = await publisher(harness, "op-token", scope=Scope.OPERATE)
+    await publisher(harness, "reader", scope=Scope.READ)
+    await publisher(harness, "requester", scope=Scope.REQUEST)
+    revoked = await publisher(harness, "revoked", "tool")
+    await harness.api.services.tokens.revoke(revoked.id, revoked_by="tests")
+    expired = await harness.api.token_store.create(
+        name="expired",
+        scope=Scope.PUBLISH,
+        publishes=("tool",),
+        secret_digest="-",
+        expires_at=datetime.now(UTC) - timedelta(hours=1),
+        created_by="tests",
+    )
+    job = await publisher(harness, "release job", "Acme_*", "tool")
+    await publisher(harness, "all of it", "tool", "*")
+    assert (await harness.sign_in(f"{PREFIX}secret of op-token")).status_code == 303
+    text = (await harness.see("/index")).text.partition("Tokens that may publish")[2]
+    beginnings = [text.index(name) for name in ("all of it", "release job", "op-token")]
+    assert beginnings == sorted(beginnings)
+    assert "acme-*, tool" in text
+    assert text.count("every project") == 3, "the tokens of an operator, of the harness and for '*'"
+    assert job.id[:8] in text
+    assert operator.id not in text
+    for name in ("reader", "requester", "revoked", "expired"):
+        assert name not in text
+    assert expired.id[:8] not in text
+
+
+@pytest.mark.parametrize("scope", [Scope.READ, Scope.REQUEST, Scope.PUBLISH])
+async def test_others_do_not_see_who_may_publish(harness: WebHarness, scope: Scope) -> None:
+    await publisher(harness, "release job", "acme-*")
+    await publisher(harness, "viewer", *(["tool"] if scope is Scope.PUBLISH else []), scope=scope)
+    assert (await harness.sign_in(f"{PREFIX}secret of viewer")).status_code == 303
+    text = (await harness.see("/index")).text
+    assert "acme-*" not in text
+    assert "Who may publish" not in text
+
+
+async def test_list_of_publishers_stays_a_small_page(harness: WebHarness) -> None:
+    for number in range(60):
+        await publisher(harness, f"{number} {HOSTILE}"[:100], *(f"{'a' * 190}{each}" for each in range(100)))
+    page = await harness.see("/index")
+    assert page.find("img", src="x") == []
+    assert "There are 11 more" in page.text
 
 
 async def test_contents_that_nobody_recorded_are_read_by_mending(harness: WebHarness) -> None:

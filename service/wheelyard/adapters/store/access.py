@@ -72,8 +72,8 @@ LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or token
 LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
 """SQL condition: the last use was recorded so long ago that it is recorded again."""
 _CREATE: Final = b"""
-insert into tokens (id, name, scope, secret_digest, expires_at)
-values (%(id)s, %(name)s, %(scope)s, %(digest)s, %(expires_at)s) returning *
+insert into tokens (id, name, scope, publishes, secret_digest, expires_at)
+values (%(id)s, %(name)s, %(scope)s, %(publishes)s, %(digest)s, %(expires_at)s) returning *
 """
 # Record the use of a token only every few seconds. A write for each request would make the requests of a token wait for
 # one another, and each would hold a connection of the pool.
@@ -115,11 +115,18 @@ class PostgresTokens:
         self._database = database
         self._new_id = new_id
 
-    async def create(
-        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    async def create(  # noqa: PLR0913  (the columns of a token)
+        self,
+        *,
+        name: str,
+        scope: Scope,
+        publishes: tuple[str, ...],
+        secret_digest: str,
+        expires_at: datetime | None,
+        created_by: str,
     ) -> Token:
         """Insert a token and return it."""
-        new = {"id": self._new_id(), "name": name, "scope": scope.value}
+        new = {"id": self._new_id(), "name": name, "scope": scope.value, "publishes": list(publishes)}
         async with self._database.transaction() as connection:
             row = await _one(connection, _CREATE, {**new, "digest": secret_digest, "expires_at": expires_at})
             if row is None:

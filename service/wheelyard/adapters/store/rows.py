@@ -185,6 +185,7 @@ def token_of(row: Row) -> Token:
         id=str(row["id"]),
         name=row["name"],
         scope=Scope(row["scope"]),
+        publishes=tuple(row["publishes"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],

@@ -17,8 +17,21 @@ def create(
     name: Annotated[str, typer.Argument(help="User or purpose of the token, such as 'ci'.")],
     *,
     scope: Annotated[
-        Scope, typer.Option("--scope", help="What it allows; each scope includes those before it.")
+        Scope,
+        typer.Option(
+            "--scope",
+            help="What it allows. 'operate' includes 'request' and 'publish', which both include 'read'.",
+        ),
     ] = Scope.REQUEST,
+    projects: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--project",
+            metavar="NAME",
+            help="Project that a token with the scope 'publish' may upload, a prefix such as 'acme-*', or '*' for all. "
+            "Repeatable.",
+        ),
+    ] = None,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help="Lifetime, such as 12h or 90d. Default: no end.")
     ] = None,
@@ -29,10 +42,11 @@ def create(
     \b
     [bold]Example[/bold]
     export WHEELYARD_TOKEN=$(wheelyard token create ci --scope request --expires 90d)
+    wheelyard token create release-job --scope publish --project 'acme-*' --project tool
     """
     from wheelyard.cli.tokens import create_token
 
-    raise typer.Exit(create_token(name, scope=scope, expires=expires, as_json=as_json))
+    raise typer.Exit(create_token(name, scope=scope, publishes=projects or (), expires=expires, as_json=as_json))
 
 
 @app.command("list")

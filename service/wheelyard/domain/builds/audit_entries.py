@@ -11,6 +11,8 @@ from wheelyard.domain.recipes.revision import RecipeRevision
 def creation_of(token: Token, by: str) -> Change:
     """Return the audit entry of a new token."""
     details = {"name": token.name, "scope": token.scope.value}
+    if token.publishes:
+        details["publishes"] = ", ".join(token.publishes)
     if token.expires_at is not None:
         details["expires_at"] = token.expires_at.isoformat()
     return Change(actor=by, action=Action.TOKEN_CREATED, object=token.id, details=details)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import Scope, covers
 from wheelyard.domain.builds.build import (
     Build,
     BuildOrder,
@@ -165,6 +165,8 @@ class Token:
     id: str
     name: str
     scope: Scope
+    publishes: tuple[str, ...] = ()
+    """The projects of a token with the scope ``publish``: normalised names, or prefixes such as ``acme-*``."""
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -174,3 +176,13 @@ class Token:
     def actor(self) -> str:
         """Return its name for records, with its id, because names are not unique."""
         return f"{self.name} ({self.id[:8]})"
+
+    def is_live(self, now: datetime) -> bool:
+        """Return whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def may_publish(self, project: str) -> bool:
+        """Return whether it allows uploads of this project; an operator's token allows all."""
+        if self.scope is Scope.PUBLISH:
+            return any(covers(pattern, project) for pattern in self.publishes)
+        return self.scope.allows(Scope.PUBLISH)

@@ -1,4 +1,6 @@
-"""Write the pages of the Simple API: HTML (PEP 503) and JSON (PEP 691), with the keys of PEP 592, 658, 700, 714, 740.
+"""Write the pages of the Simple API: HTML (PEP 503) and JSON (PEP 691), with the keys of later PEPs.
+
+These are PEP 592, 658, 700, 714 and 740, and in JSON also PEP 752.
 
 All texts of projects and people are escaped. Equal wheels give equal bytes. docs/decisions/0014 has the reason why no
 library writes them.
@@ -12,11 +14,18 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.untrusted.versions import read_version
 
-API_VERSION: Final = "1.3"
-"""1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null until wheels are attested."""
+HTML_VERSION: Final = "1.4"
+"""1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null until wheels are attested; 1.4 is PEP 792, for which a
+project without a status is active."""
+JSON_VERSION: Final = "1.5"
+"""1.5 is PEP 752, which changes JSON only."""
+NO_OWN_PROJECTS: Final = OwnProjects()
 
 
 class Form(StrEnum):
@@ -56,25 +65,66 @@ def _preference(item: str) -> tuple[str, float]:
         return media, 0.0
 
 
-def write_project(project: str, wheels: Sequence[IndexedWheel], form: Form, *, files: str = "../../files") -> bytes:
-    """Return a project's page; ``files`` is the base URL of the wheels, relative to the page."""
+def write_project(
+    project: str,
+    wheels: Sequence[IndexedWheel],
+    form: Form,
+    *,
+    files: str = "../../files",
+    own: OwnProjects = NO_OWN_PROJECTS,
+) -> bytes:
+    """Return a project's page.
+
+    Args:
+        project: its normalised name.
+        wheels: the wheels to list.
+        form: the media type.
+        files: the base URL of the wheels, relative to the page.
+        own: the organisation's own names, which reserve namespaces.
+    """
     if form is Form.JSON:
-        return _project_json(project, wheels, files)
+        return _project_json(project, wheels, files, own)
     return _html(f"Links for {project}", (_link(wheel, files) for wheel in wheels))
 
 
 def write_names(names: Iterable[str], form: Form) -> bytes:
     """Return the page that lists all projects."""
     if form is Form.JSON:
-        return _encode({"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in names]})
+        return _encode({"meta": {"api-version": JSON_VERSION}, "projects": [{"name": name} for name in names]})
     links = (f'<a href="{quote(name)}/">{escape(name)}</a><br>' for name in names)
     return _html("Simple index", links)
 
 
-def _project_json(project: str, wheels: Sequence[IndexedWheel], files: str) -> bytes:
-    versions = sorted({wheel.version for wheel in wheels}, key=read_version)
-    entries = [_file(wheel, files) for wheel in wheels]
-    return _encode({"meta": {"api-version": API_VERSION}, "name": project, "versions": versions, "files": entries})
+def write_namespaces(own: OwnProjects) -> bytes:
+    """Return the list of namespaces (PEP 752) as JSON."""
+    return _encode([{"name": name} for name in own.namespaces])
+
+
+def write_namespace(name: str, own: OwnProjects) -> bytes:
+    """Return the description of one of the namespaces (PEP 752) as JSON."""
+    children = [child for child in own.namespaces if own.parent_of(child) == name]
+    return _encode({"name": name, "parent": own.parent_of(name), "children": children})
+
+
+def _project_json(project: str, wheels: Sequence[IndexedWheel], files: str, own: OwnProjects) -> bytes:
+    document = {
+        "meta": {"api-version": JSON_VERSION},
+        "name": project,
+        "versions": sorted({wheel.version for wheel in wheels}, key=read_version),
+        "files": [_file(wheel, files) for wheel in wheels],
+        "namespaces": _namespaces(project, own),
+    }
+    return _encode(document)
+
+
+def _namespaces(project: str, own: OwnProjects) -> list[dict[str, Any]] | None:
+    """Return the value of PEP 752's "namespaces"; None if the project is in none.
+
+    All namespaces are the organisation's. A project in one is owned by it if upstream may not provide the project: the
+    pattern ``acme-*`` leaves the name ``acme`` itself to upstream.
+    """
+    is_owned = own.include(canonicalize_name(project))
+    return [{"name": name, "owned": is_owned} for name in own.namespaces_of(project)] or None
 
 
 def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
@@ -123,7 +173,7 @@ def _html(title: str, lines: Iterable[str]) -> bytes:
     head = (
         "<!DOCTYPE html>",
         '<html lang="en">',
-        f'<head><meta charset="utf-8"><meta name="pypi:repository-version" content="{API_VERSION}">',
+        f'<head><meta charset="utf-8"><meta name="pypi:repository-version" content="{HTML_VERSION}">',
         f"<title>{escape(title)}</title></head>",
         "<body>",
         f"<h1>{escape(title)}</h1>",
@@ -131,5 +181,5 @@ def _html(title: str, lines: Iterable[str]) -> bytes:
     return "\n".join((*head, *lines, "</body>", "</html>", "")).encode()
 
 
-def _encode(document: Mapping[str, Any]) -> bytes:
+def _encode(document: Mapping[str, Any] | Sequence[Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()

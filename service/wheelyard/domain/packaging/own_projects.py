@@ -10,6 +10,8 @@ from packaging.utils import NormalizedName
 from wheelyard.errors import OwnProjectError
 
 _SEPARATORS = re.compile(r"[-_.]+")
+_NAMESPACE = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)-?\*")
+"""A pattern that covers every name in a namespace: ``acme-*``, and ``acme*``, which covers more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,24 @@ class OwnProjects:
     def include(self, project: NormalizedName) -> bool:
         """Return whether the name is one of the organisation's own."""
         return self._pattern_of(project) is not None
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces (PEP 752) that the patterns reserve, in order: ``acme`` for ``acme-*``."""
+        found = (_NAMESPACE.fullmatch(pattern) for pattern in self.patterns)
+        return tuple(sorted({match[1] for match in found if match}))
+
+    def namespaces_of(self, project: str) -> tuple[str, ...]:
+        """Return the namespaces that a normalised name lies in, the outermost first.
+
+        A namespace has its own name, and those that go on with a hyphen (PEP 752).
+        """
+        return tuple(name for name in self.namespaces if f"{project}-".startswith(f"{name}-"))
+
+    def parent_of(self, namespace: str) -> str | None:
+        """Return the innermost namespace around one of the namespaces; None if there is none."""
+        outer = [name for name in self.namespaces_of(namespace) if name != namespace]
+        return outer[-1] if outer else None
 
     def _pattern_of(self, project: NormalizedName) -> str | None:
         return next((pattern for pattern in self.patterns if fnmatchcase(project, pattern)), None)
