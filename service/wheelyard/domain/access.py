@@ -20,6 +20,8 @@ class Scope(StrEnum):
     """View builds, logs, targets and builders."""
     REQUEST = "request"
     """Request wheels, and cancel requests made with the same token."""
+    PUBLISH = "publish"
+    """Upload files of the projects that the token names."""
     OPERATE = "operate"
     """Yank, promote and delete wheels, check the index, change recipes, and cancel requests of others."""
     ADMIN = "admin"

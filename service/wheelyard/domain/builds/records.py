@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Final, Self
 
 from wheelyard.domain.access import Scope
@@ -169,6 +170,14 @@ class Token:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    publishes: tuple[str, ...] = ()
+    """Patterns of the projects whose files it may upload, such as ``acme-*``."""
+
+    def may_publish(self, project: str) -> bool:
+        """Return whether it may upload files of a project."""
+        if self.scope.allows(Scope.OPERATE):
+            return True
+        return self.scope is Scope.PUBLISH and any(fnmatchcase(project, pattern) for pattern in self.publishes)
 
     @property
     def actor(self) -> str:
