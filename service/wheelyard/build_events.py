@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from wheelyard.domain.builds.build import Build, Failure, MissingRelease, Status
 from wheelyard.domain.builds.records import Submission
+from wheelyard.domain.index.uploads import Upload
 from wheelyard.errors import WorkerLostError
 from wheelyard.logs import get_logger
 
@@ -25,6 +26,18 @@ def note_submitted(submission: Submission, *, requested_by: str) -> None:
         status=build.status.value,
         priority=build.priority.value,
         requested_by=requested_by,
+    )
+
+
+def note_uploaded(upload: Upload) -> None:
+    """Log that a file was uploaded, whose build is queued."""
+    _log.info(
+        "file-uploaded",
+        build=upload.build_id,
+        file=upload.filename,
+        sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        requested_by=upload.uploaded_by,
     )
 
 

@@ -312,7 +312,7 @@ class Settings(BaseSettings):
     to 15 minutes."""
 
     retain_logs_days: Annotated[float, Field(ge=0)] = 90.0
-    """How long the logs of ended attempts are stored; 0 is for ever."""
+    """How long the logs of ended attempts, and the bytes of refused uploads, are stored; 0 is for ever."""
 
     retain_builds_days: Annotated[float, Field(ge=0)] = 365.0
     """How long failed and cancelled builds are stored; 0 is for ever. Builds with a wheel are stored for ever."""
@@ -351,6 +351,13 @@ class Settings(BaseSettings):
 
     limit_sdist_bytes: Annotated[int, Field(ge=_MIB)] = 1 * _GIB
     """Maximum size of an sdist."""
+
+    limit_upload_bytes: Annotated[int, Field(ge=_MIB)] = 1 * _GIB
+    """Maximum size of an uploaded file."""
+
+    upload_wait_seconds: Annotated[float, Field(ge=0, le=600)] = 60.0
+    """How long the answer to an upload waits for the end of its test. What takes longer is accepted as pending; 0 never
+    waits."""
 
     disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 * _GIB
     """Minimum free disk space. Below it, nothing new is written."""

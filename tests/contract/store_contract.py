@@ -7,6 +7,7 @@ clock of its own.
 from tests.contract.access_contract import AuditContract, SessionContract, TokenContract
 from tests.contract.adoption_contract import AdoptionContract
 from tests.contract.attempt_contract import ClaimContract, FenceContract
+from tests.contract.brought_contract import BroughtContract
 from tests.contract.browse_contract import BrowseContract
 from tests.contract.build_contract import (
     CancelContract,
@@ -59,6 +60,7 @@ class StoreContract(
     AuditContract,
     PrebuildContract,
     UploadContract,
+    BroughtContract,
     OutboxContract,
     BrowseContract,
     LimitContract,

@@ -23,6 +23,7 @@ from wheelyard.interfaces import (
     PrebuildStore,
     RecipeStore,
     TokenStore,
+    UploadStore,
     WebhookOutbox,
     WheelStore,
     WorkQueue,
@@ -53,6 +54,7 @@ class Stores:
     audit: AuditStore
     prebuilds: PrebuildStore
     wheels: WheelStore
+    uploads: UploadStore
     needs: MissingReleaseStore
     outbox: WebhookOutbox
     recipes: RecipeStore

@@ -19,6 +19,7 @@ from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.uploads import NewUpload
 from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.domain.recipes.revision import RecipeRevision
@@ -220,6 +221,10 @@ class MemoryState:
         """Wheels that are or were on the index, by file name, in the order of upload."""
         self.uploads: dict[tuple[str, str], list[Claim]] = {}
         """Attempts that began to upload a file, by its name and sha256."""
+        self.brought: list[tuple[NewUpload, datetime, str]] = []
+        """Files that were brought, with their builds, in order."""
+        self.brought_parts: dict[str, dict[int, tuple[datetime, bytes]]] = defaultdict(dict)
+        """The parts of brought files, by the file's id."""
         self.recipe_revisions: list[RecipeRevision] = []
         """All revisions of the service's own recipes, in order."""
         self.index_serials: dict[str, int] = {}

@@ -30,6 +30,7 @@ from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
 from wheelyard.adapters.store.recipes import PostgresRecipes
+from wheelyard.adapters.store.uploads import PostgresUploads
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -43,6 +44,7 @@ from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, Reco
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
     "audit, workers, "
+    "brought_files, brought_chunks, "
     "periodic_work, image_reports, recipe_revisions, suite_archives, procrastinate_jobs, procrastinate_events"
 )
 MANY = b"""
@@ -56,6 +58,7 @@ update builds set not_before = not_before - %(s)s, finished_at = finished_at - %
 update attempts set finished_at = finished_at - %(s)s;
 update workers set started_at = started_at - %(s)s, seen_at = seen_at - %(s)s;
 update image_reports set seen_at = seen_at - %(s)s;
+update brought_chunks set stored_at = stored_at - %(s)s;
 update periodic_work set begun_at = begun_at - %(s)s
 """
 
@@ -105,6 +108,7 @@ def stores(database: Database) -> Stores:
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         wheels=PostgresWheels(database),
+        uploads=PostgresUploads(database, builds),
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         recipes=PostgresRecipes(database),

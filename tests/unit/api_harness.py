@@ -26,13 +26,14 @@ from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
+from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
-from wheelyard.api.services import ApiServices, IndexAccess, IndexServices
+from wheelyard.api.services import ApiServices, IndexAccess, IndexServices, UploadServices
 from wheelyard.assembly.parts import known_suites
 from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
@@ -62,6 +63,8 @@ from wheelyard.usecases.send_webhooks import WebhookRules
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
+from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.wheel_files.received import ReceivedFile
 
 SECRET = "s3cret-of-the-tests"
 CATALOGUE = Path(__file__).parents[2] / "builders" / "builders.toml"
@@ -229,11 +232,24 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         manage_recipes=parts.manage_recipes(order),
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
+        uploads=_uploads(parts, order),
         index=index_harness(state, held, targets=order.targets()),
         readiness=parts.checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
         stopping=asyncio.Event(),
+    )
+
+
+def _uploads(parts: ApiParts, order: RequestBuild) -> UploadServices:
+    """Give what takes files of at most 4 MiB, which waits for nothing."""
+    store = MemoryUploads(parts.state, parts.builds)
+    return UploadServices(
+        bring=BringFile(plan=order, store=store, builds=parts.builds, logs=parts.logs, stopping=asyncio.Event()),
+        store=store,
+        receive=lambda: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
+        limit_bytes=4 << 20,
+        wait_seconds=0,
     )
 
 

@@ -14,6 +14,7 @@ from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryPeriodic, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
+from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.access import OpenLimits
@@ -49,6 +50,7 @@ class TestMemoryStores(StoreContract):
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
             wheels=MemoryWheels(state),
+            uploads=MemoryUploads(state, builds),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             recipes=MemoryRecipeStore(state),

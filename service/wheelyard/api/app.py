@@ -25,6 +25,7 @@ from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
+from wheelyard.api.uploads import routes as uploads
 from wheelyard.memory_cache import SharedAnswer
 
 _DESCRIPTION: Final = """
@@ -41,7 +42,8 @@ Send a requirement, a Python and a platform; get a wheel on an index that pip in
   request can succeed later, and there is a Retry-After header.
 * Every response has an `X-Request-ID`: the caller's own if it sent one (letters, digits, `.`, `_` and `-`, at most 64
   characters). It also has a `traceparent` (W3C Trace Context), which continues the caller's trace if there is one.
-* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB. Unknown fields are refused.
+* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB. Unknown fields are refused. `POST /v1/files`
+  takes the bytes of a file.
 """
 
 # Routes are tried in order. The routes of installers are first because they are used most. The schema of recipes is
@@ -49,6 +51,8 @@ Send a requirement, a Python and a platform; get a wheel on an index that pip in
 _ROUTERS: Final = (
     simple.router,
     files.router,
+    uploads.legacy_router,
+    uploads.router,
     builds.router,
     build_log.router,
     wheels.router,

@@ -49,13 +49,18 @@ class _BoundedRequest(Request):
 class AuthenticatedRoute(APIRoute):
     """A route that checks the token before it reads or validates anything else of the request."""
 
+    @staticmethod
+    def read_credentials(request: Request) -> str | None:
+        """Return the ``Authorization`` header of a bearer token."""
+        return request.headers.get("Authorization")
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler with the check in front of it."""
         handle = super().get_route_handler()
         needed = needed_scope(self.operation_id)
 
         async def handle_authenticated(request: Request) -> Response:
-            authorization = request.headers.get("Authorization")
+            authorization = self.read_credentials(request)
             if not authorization:
                 require_our_name(request)
             access = services_of(request).access

@@ -11,10 +11,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wheelyard.api.services import ApiServices
+
 MAX_BODY_BYTES: Final = 64 << 10
 MAX_FILES_BYTES: Final = 8 << 20
 """Limit for paths that accept lock files."""
 _FILES_PATHS: Final = ("/v1/requests", "/requests")
+UPLOAD_PATHS: Final = ("/legacy/", "/v1/files")
+MAX_FORM_BYTES: Final = 8 << 20
+"""Limit of what is around the file in an upload; the limit of the file itself is the operator's."""
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -43,6 +48,9 @@ def _announced_bytes(scope: Scope) -> int:
 
 def limit_bytes_of(scope: Scope) -> int:
     """Return the largest body that a path accepts."""
+    if scope["path"] in UPLOAD_PATHS:
+        services: ApiServices = scope["app"].state.services
+        return services.uploads.limit_bytes + MAX_FORM_BYTES
     return MAX_FILES_BYTES if scope["path"].startswith(_FILES_PATHS) else MAX_BODY_BYTES
 
 

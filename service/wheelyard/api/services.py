@@ -23,6 +23,7 @@ from wheelyard.interfaces import (
     ParserPool,
     RecipeRegistry,
     SuiteArchives,
+    UploadStore,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -37,6 +38,8 @@ from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import Tokens
+from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.wheel_files.received import ReceivedFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +71,20 @@ class IndexServices:
     access: IndexAccess
     public_url: str | None = None
     """URL where users reach the API; None for the URL of the request."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadServices:
+    """What takes files that others bring."""
+
+    bring: BringFile
+    store: UploadStore
+    receive: Callable[[], ReceivedFile]
+    """Makes room for a file that is about to be received."""
+    limit_bytes: int
+    """Maximum size of a file."""
+    wait_seconds: float
+    """How long an answer waits for the end of its file's build."""
 
 
 Check = Callable[[], Awaitable[None]]
@@ -105,6 +122,8 @@ class ApiServices:
     """The target of a request without a Python or a platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
     """Returns the builders, and the workers' images of them."""
+    uploads: UploadServices
+    """What takes files."""
     index: IndexServices
     """The services of the index."""
     archives: SuiteArchives

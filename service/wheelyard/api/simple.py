@@ -11,7 +11,7 @@ from wheelyard.api.files import is_known, takes_gzip
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.services import Services
 from wheelyard.domain.index.simple_format import Form, choose_form
-from wheelyard.errors import NotAcceptableError, NotFoundError, UploadRefusedError
+from wheelyard.errors import NotAcceptableError, NotFoundError, UploadInvalidError
 from wheelyard.usecases.simple_pages import SimplePage, SimplePages
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -22,6 +22,9 @@ _CHARSET: Final = {Form.LEGACY: "; charset=utf-8"}
 # The policy prevents scripts and external content in a browser, whatever a project's name contains.
 _POLICY: Final = "default-src 'none'"
 _NOT_ACCEPTABLE: Final = NotAcceptableError(accept="image/png", offered=list(Form))
+_NO_UPLOADS_HERE: Final = UploadInvalidError(
+    problems=["this is the address that installers use; the one to upload to ends in /legacy/ instead of /simple/"]
+)
 _PAGE: Final[Responses] = {
     200: {
         "description": "The page, in the format that the Accept header prefers.",
@@ -161,15 +164,15 @@ async def get_namespace(namespace: str, request: Request, services: Services) ->
 
 @router.post(
     "/simple/",
-    status_code=403,
-    operation_id="upload",
-    summary="Uploads are refused",
-    responses=problems(UploadRefusedError()),
+    status_code=400,
+    operation_id="upload_to_simple",
+    summary="Refuse an upload to the address for installers",
+    responses=problems(_NO_UPLOADS_HERE),
 )
 async def refuse_upload(request: Request, services: Services) -> None:
-    """Refuse uploads with a message that twine shows: only builds publish here."""
+    """Refuse uploads: the address to upload to is `/legacy/`."""
     del request, services
-    raise UploadRefusedError
+    raise UploadInvalidError(problems=_NO_UPLOADS_HERE.problems)
 
 
 @router.get("/simple/{project}", include_in_schema=False)

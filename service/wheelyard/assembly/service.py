@@ -10,7 +10,8 @@ from fastapi import FastAPI
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.host.disk import measure_disk
+from wheelyard.adapters.host.disk import check_free_space, measure_disk
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.store.access import PostgresAudit
@@ -22,11 +23,12 @@ from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.recipes import PostgresRecipes
+from wheelyard.adapters.store.uploads import PostgresUploads
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.request_context import random_request_id
-from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices
+from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices, UploadServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
@@ -49,8 +51,10 @@ from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
+from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
+from wheelyard.wheel_files.received import ReceivedFile
 
 
 async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_here: bool) -> ApiServices:
@@ -100,11 +104,39 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
+        uploads=_upload_services(settings, database, builds, logs, plan=request_build, stopping=stopping),
         index=index_services(settings, database, backends.index, targets=request_build.targets()),
         builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
         image_content=image_reader(parts) if builds_here else None,
         workers=workers,
         archives=suite_archives(parts, database, reads=False),
+    )
+
+
+def _upload_services(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    database: Database,
+    builds: PostgresBuilds,
+    logs: PostgresLogs,
+    *,
+    plan: RequestBuild,
+    stopping: asyncio.Event,
+) -> UploadServices:
+    """Make what takes files, on the disk of this process until they are in the database."""
+    store, folder = PostgresUploads(database, builds), StateDir(settings.state_dir).received
+
+    def check_room(wanted_bytes: int) -> None:
+        check_free_space(settings.state_dir, settings.disk_floor_bytes, wanted_bytes=wanted_bytes)
+
+    def receive() -> ReceivedFile:
+        return ReceivedFile(folder, limit_bytes=settings.limit_upload_bytes, check_room=check_room)
+
+    return UploadServices(
+        bring=BringFile(plan=plan, store=store, builds=builds, logs=logs, stopping=stopping),
+        store=store,
+        receive=receive,
+        limit_bytes=settings.limit_upload_bytes,
+        wait_seconds=settings.upload_wait_seconds,
     )
 
 

@@ -33,8 +33,10 @@ from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
+from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.archives import suite_archives
@@ -238,7 +240,7 @@ def make_worker(backends: Backends) -> Worker:
         lookups=backends.lookups,
         take_builds=TakeBuilds(queue=queue, run_build=run_build, options=_take_options(settings, registration)),
         index_check=regular_check(database, backends.index),
-        periodic=PeriodicWork(PostgresPeriodic(database), metrics, _retention(settings)),
+        periodic=PeriodicWork(PostgresPeriodic(database), metrics, PostgresUploadBytes(database), _retention(settings)),
         refresh=image_refreshes(parts),
         read_archives=archives.read_asked,
         pack_logs=PostgresLogPacking(database),
@@ -260,7 +262,11 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
     return attempt_tools(
         backends.parts,
         worker_name(settings),
-        source=backends.source,
+        source=BroughtFiles(
+            backends.source,
+            PostgresUploadBytes(backends.database),
+            ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes),
+        ),
         parsers=backends.parsers,
         own=own_wheels(settings, backends.database, backends.index),
         lookups=backends.lookups,

@@ -10,9 +10,11 @@ from wheelyard.errors import (
     NotYoursError,
     OperatorError,
     ProjectError,
+    PublishForbiddenError,
     RecipeError,
     ServerUnreachableError,
     UnauthenticatedError,
+    UploadRefusedError,
     WheelyardError,
 )
 
@@ -49,6 +51,8 @@ _BY_CLASS: Final[tuple[tuple[type[WheelyardError], ExitCode], ...]] = (
     (UnauthenticatedError, ExitCode.UNAUTHENTICATED),
     (ForbiddenError, ExitCode.UNAUTHENTICATED),
     (NotYoursError, ExitCode.UNAUTHENTICATED),
+    (PublishForbiddenError, ExitCode.UNAUTHENTICATED),
+    (UploadRefusedError, ExitCode.BUILD_FAILED),
     (ServerUnreachableError, ExitCode.OPERATOR),
     (ProjectError, ExitCode.BUILD_FAILED),
     (RecipeError, ExitCode.RECIPE),

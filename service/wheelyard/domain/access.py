@@ -130,6 +130,7 @@ class Action(StrEnum):
     PREBUILD_CANCELLED = "request.cancelled"
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an action
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an action
+    FILE_UPLOADED = "file.uploaded"
     WHEEL_YANKED = "wheel.yanked"
     WHEEL_UNYANKED = "wheel.unyanked"
     WHEEL_PROMOTED = "wheel.promoted"

@@ -268,14 +268,80 @@ class RequestTooLargeError(CallerError):
 
 
 class UploadRefusedError(CallerError):
-    """The caller tried to upload a file to our index."""
+    """An uploaded file was audited, repaired as far as possible, and did not pass."""
 
     code = "upload-refused"
 
-    def __init__(self) -> None:
+    def __init__(self, *, file: str, build: str | None, failure: str, reason: str, remedy: str) -> None:
+        self.file, self.build, self.failure = file, build, failure
+        super().__init__(f"{file} is refused ({failure}): {reason}", remedy)
+
+
+class UploadConflictError(CallerError):
+    """Other bytes stand under the file's name already."""
+
+    code = "upload-conflict"
+
+    def __init__(self, *, file: str, held: str, ours: str, why: str) -> None:
+        self.file, self.held, self.ours, self.why = file, held, ours, why
+        differs = f", with other bytes (sha256 {held[:12]}, not {ours[:12]})" if held != ours else ""
         super().__init__(
-            "This index accepts no uploads: every wheel on it was built, repaired and verified here.",
-            "Request a build instead, with 'wheelyard build NAME' or POST /v1/builds.",
+            f"{file} already exists{differs}: {why}.",
+            "A file name always stands for the same bytes. Upload it as another version, or with a build tag.",
+        )
+
+
+class UploadInvalidError(CallerError):
+    """An upload does not have the form that is documented, or its form claims what is not true of its file."""
+
+    code = "upload-invalid"
+
+    def __init__(self, *, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "The upload is not valid: " + "; ".join(self.problems) + ".",
+            "Send it with 'wheelyard push', twine, 'uv publish' or Poetry; docs/howto/push.md has the commands.",
+        )
+
+
+class UploadUnsupportedError(CallerError):
+    """The uploaded file is not of a kind that is accepted."""
+
+    code = "upload-unsupported"
+
+    def __init__(self, *, file: str, kind: str) -> None:
+        self.file, self.kind = file, kind
+        super().__init__(
+            f"{file} is {kind}, and only wheels are accepted.",
+            "Build a wheel of it, for instance with 'python -m build --wheel', and upload that. "
+            "'wheelyard build NAME' builds releases of the upstream index.",
+        )
+
+
+class UploadTooLargeError(CallerError):
+    """The uploaded file is larger than the operator allows."""
+
+    code = "upload-too-large"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"The uploaded file has more than {limit_bytes >> 20} MiB.",
+            "Strip its native files and leave test data out. An operator can raise WHEELYARD_LIMIT_UPLOAD_BYTES.",
+        )
+
+
+class PublishForbiddenError(CallerError):
+    """The token is valid, but may not upload files of this project."""
+
+    code = "publish-forbidden"
+
+    def __init__(self, *, project: str, publishes: Sequence[str]) -> None:
+        self.project, self.publishes = project, tuple(publishes)
+        allowed = f"only of {', '.join(self.publishes)}" if self.publishes else "of no project"
+        super().__init__(
+            f"The token may not upload files of {project}, {allowed}.",
+            "Use a token for that project. An operator creates it with 'wheelyard token create'.",
         )
 
 

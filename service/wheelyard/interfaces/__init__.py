@@ -14,6 +14,7 @@ from wheelyard.interfaces.sources import (
     SourceIndex,
     WheelResolver,
 )
+from wheelyard.interfaces.uploads import UploadBytes, UploadStore
 from wheelyard.interfaces.wheels import Permit, WheelIndex, WheelStorage, WheelStore
 from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
@@ -47,6 +48,8 @@ __all__ = [
     "SourceIndex",
     "SuiteArchives",
     "TokenStore",
+    "UploadBytes",
+    "UploadStore",
     "WebhookOutbox",
     "WheelIndex",
     "WheelResolver",

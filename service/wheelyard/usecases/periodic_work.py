@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from wheelyard.errors import OperatorError
-from wheelyard.interfaces import MetricStore, PeriodicStore
+from wheelyard.interfaces import MetricStore, PeriodicStore, UploadBytes
 from wheelyard.logs import get_logger
 
 RETENTION_SECONDS: Final = 3600.0
@@ -23,6 +23,7 @@ class Retention:
     """How long things are stored, in days; 0 is for ever."""
 
     logs_days: float
+    """Logs, and the bytes of uploads that were refused."""
     builds_days: float
     """Builds that failed or were cancelled; those with a wheel stay."""
 
@@ -30,8 +31,9 @@ class Retention:
 class PeriodicWork:
     """Work that any worker may do, but only one at a time does."""
 
-    def __init__(self, store: PeriodicStore, metrics: MetricStore, retention: Retention) -> None:
+    def __init__(self, store: PeriodicStore, metrics: MetricStore, uploads: UploadBytes, retention: Retention) -> None:
         self._store = store
+        self._uploads = uploads
         self._metrics = metrics
         self._retention = retention
 
@@ -45,7 +47,8 @@ class PeriodicWork:
         logs = await self._store.drop_logs(days=keep.logs_days) if keep.logs_days else 0
         builds = await self._store.drop_builds(days=keep.builds_days) if keep.builds_days else 0
         workers = await self._store.drop_workers(days=_GONE_DAYS)
-        _log.info("retention-done", logs=logs, builds=builds, workers=workers)
+        parts = await self._uploads.drop_chunks(days=keep.logs_days)
+        _log.info("retention-done", logs=logs, builds=builds, workers=workers, upload_parts=parts)
         return True
 
 

@@ -288,11 +288,6 @@ async def test_install_line_fits_who_asks(harness: ApiHarness) -> None:
         assert wheel["install"] == f"{start} {line} pyyaml==6.0.3"
 
 
-async def test_upload_is_refused_with_what_to_do_instead(harness: ApiHarness) -> None:
-    answer = await harness.client.post("/simple/", data={":action": "file_upload"})
-    assert "wheelyard build" in assert_problem(answer, 403, "upload-refused")["hint"]
-
-
 async def test_staged_wheel_is_not_on_the_page_of_users(harness: ApiHarness) -> None:
     WheelHarness(state=harness.state, staging=harness.held).put("new-1.0-1-py3-none-any.whl", level=Level.STAGING)
     assert (await harness.client.get("/simple/new/")).status_code == 404

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.api.test_api_document import DOCUMENTED
 from tests.unit.api_harness import SECRET
+from tests.unit.pipeline_harness import make_wheel
 from tests.unit.web_harness import WebHarness, furnish, web_harness
 from tests.unit.wheel_harness import WheelHarness
 
@@ -15,6 +16,7 @@ from wheelyard.usecases.tokens import PREFIX
 from wheelyard.web.app import ROUTES
 
 STAGED, MISSING, OFFERED = (f"{name}-1.0-1-py3-none-any.whl" for name in ("staged", "missing", "offered"))
+BROUGHT = "demo-1.0-py3-none-any.whl"
 UNCHANGING = {
     ("post", "/simple/"),
     ("post", "/v1/requests/plan"),
@@ -79,6 +81,12 @@ async def cancel_order(harness: WebHarness) -> str:
     return await ask(harness, "POST", f"/v1/requests/{await order(harness)}/cancel")
 
 
+async def bring(harness: WebHarness) -> str:
+    answer = await harness.api.client.post(f"/v1/files?filename={BROUGHT}", content=make_wheel(BROUGHT))
+    assert answer.status_code == 202, answer.text
+    return BROUGHT
+
+
 async def make_token(harness: WebHarness) -> str:
     harness.api.services.tokens._new_secret = lambda: "another"
     return await ask(harness, "POST", "/v1/tokens", {"name": "ci"})
@@ -125,6 +133,7 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/builds/{build_id}/cancel"): (cancel, "build.cancelled"),
     ("post", "/v1/builds/{build_id}/retry"): (retry, "build.retried"),
     ("post", "/v1/builds/retry"): (retry_all, "build.retried"),
+    ("post", "/v1/files"): (bring, "file.uploaded"),
     ("post", "/v1/requests"): (order, "request.made"),
     ("post", "/v1/requests/{request_id}/cancel"): (cancel_order, "request.cancelled"),
     ("post", "/v1/tokens"): (make_token, "token.created"),

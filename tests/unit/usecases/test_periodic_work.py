@@ -8,6 +8,7 @@ from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryPeriodic
 from tests.fakes.records import MemoryState
+from tests.fakes.uploads import MemoryUploads
 
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.usecases.periodic_work import RETENTION_SECONDS, PeriodicWork, Retention
@@ -26,7 +27,8 @@ def advance(state: MemoryState, seconds: float) -> None:
 
 
 def periodic(state: MemoryState, retention: Retention) -> PeriodicWork:
-    return PeriodicWork(MemoryPeriodic(state), MemoryMetrics(state, MemoryPrebuilds(state)), retention)
+    metrics, uploads = MemoryMetrics(state, MemoryPrebuilds(state)), MemoryUploads(state, MemoryBuilds(state))
+    return PeriodicWork(MemoryPeriodic(state), metrics, uploads, retention)
 
 
 async def failed(state: MemoryState) -> str:
@@ -61,3 +63,14 @@ async def test_second_worker_leaves_it_to_the_first_until_the_hour_is_over(state
     assert [await first(), await second(), await first()] == [True, False, False]
     advance(state, RETENTION_SECONDS + 1)
     assert [await second(), await first()] == [True, False]
+
+
+async def test_bytes_of_uploads_that_broke_off_are_deleted(state: MemoryState) -> None:
+    uploads = MemoryUploads(state, MemoryBuilds(state))
+    await uploads.put_chunk("broken-off", 0, b"bytes")
+    work = periodic(state, Retention(logs_days=0, builds_days=0))
+    assert await work()
+    assert state.brought_parts
+    advance(state, 2 * DAY)
+    assert await work()
+    assert not state.brought_parts

@@ -23,6 +23,8 @@ class StateDir:
         self.recipes: Final = root / "recipes"
         """Checkouts of the operator's repositories."""
         self.file_cache: Final = root / "cache" / "files"
+        self.received: Final = root / "received"
+        """Files without a name, while they are uploaded."""
         self.crate_cache: Final = root / "cache" / "crates"
         self.image_cache: Final = root / "cache" / "images"
         """Parts that images are made of."""

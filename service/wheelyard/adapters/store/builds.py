@@ -165,16 +165,31 @@ class PostgresBuilds:
         async with self._database.transaction() as connection:
             if prebuild_id is not None:
                 await _refuse_if_cancelled(connection, prebuild_id)
-            await self._begin_count(connection, requested_by)
-            build_id, joined = await self.submit_on(
-                connection, order, requested_by=requested_by, priority=priority, trace=trace
+            return await self.request_on(
+                connection, order, requested_by=requested_by, priority=priority, prebuild_id=prebuild_id, trace=trace
             )
-            if not joined:
-                await self._check_count(connection, requested_by, for_prebuild=prebuild_id is not None)
-            request: Row = {"id": build_id, "requirement": order.requirement, "by": requested_by, "joined": joined}
-            request |= _columns(trace)
-            await connection.execute(_INSERT_REQUEST, {**request, "prebuild_id": prebuild_id})
-            return Submission(build=await _read(connection, build_id), joined=joined)
+
+    async def request_on(  # noqa: PLR0913  what submit takes
+        self,
+        connection: Connection,
+        order: BuildOrder,
+        *,
+        requested_by: str,
+        priority: Priority = Priority.INTERACTIVE,
+        prebuild_id: str | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> Submission:
+        """Queue or join a build in the caller's transaction, and record the request."""
+        await self._begin_count(connection, requested_by)
+        build_id, joined = await self.submit_on(
+            connection, order, requested_by=requested_by, priority=priority, trace=trace
+        )
+        if not joined:
+            await self._check_count(connection, requested_by, for_prebuild=prebuild_id is not None)
+        request: Row = {"id": build_id, "requirement": order.requirement, "by": requested_by, "joined": joined}
+        request |= _columns(trace)
+        await connection.execute(_INSERT_REQUEST, {**request, "prebuild_id": prebuild_id})
+        return Submission(build=await _read(connection, build_id), joined=joined)
 
     async def _begin_count(self, connection: Connection, requested_by: str) -> None:
         """Make other transactions that add builds of this caller wait for ours. Take this lock before any other."""

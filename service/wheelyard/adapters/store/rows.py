@@ -137,7 +137,7 @@ def build_of(row: Row, attempts: Sequence[Row], waits: Sequence[Row]) -> Build:
         cancel_requested=row["cancel_requested"],
         attempts=tuple(attempt_of(attempt) for attempt in attempts),
         failure=failure_of(row),
-        wheel=None if row["wheel"] is None else _WHEEL.validate_python(row["wheel"]),
+        wheel=built_wheel_of(row),
         priority=list(Priority)[row["priority"]],
         not_before=row["not_before"],
         waits_for=tuple(map(_awaited_of, waits)),
@@ -196,6 +196,11 @@ def token_of(row: Row) -> Token:
 def failure_of(row: Row) -> Failure | None:
     """Return the failure in a row; None if there is none."""
     return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])
+
+
+def built_wheel_of(row: Row) -> Wheel | None:
+    """Return the wheel in a build's row; None if there is none."""
+    return None if row["wheel"] is None else _WHEEL.validate_python(row["wheel"])
 
 
 def healing_of(row: Row) -> Healing | None:

@@ -4,6 +4,7 @@ from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Build, BuildOrder
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.index.check import Difference
+from wheelyard.domain.index.uploads import NewUpload
 from wheelyard.domain.prebuilds.prebuild import Prebuild
 from wheelyard.domain.recipes.revision import RecipeRevision
 
@@ -27,6 +28,12 @@ def request_of(build_id: str, order: BuildOrder, *, by: str, joined: bool) -> Ch
     """Return the audit entry of a requested build."""
     details = {"requirement": order.requirement, "target": str(order.target), "joined": str(joined).lower()}
     return Change(actor=by, action=Action.BUILD_REQUESTED, object=build_id, details=details)
+
+
+def upload_of(upload: NewUpload, build_id: str) -> Change:
+    """Return the audit entry of an uploaded file."""
+    details = {"project": upload.project, "sha256": upload.sha256, "build": build_id}
+    return Change(actor=upload.uploaded_by, action=Action.FILE_UPLOADED, object=upload.filename, details=details)
 
 
 def retry_of(build: Build, by: str) -> Change:

@@ -38,6 +38,8 @@ class WheelOrigin(StrEnum):
 
     BUILT = "built"
     """A build of this service made it."""
+    BROUGHT = "brought"
+    """Somebody uploaded it, and it was audited, repaired where needed, and verified here."""
     MIRRORED = "mirrored"
     """The upstream index has it; the same bytes are served here."""
 
@@ -73,7 +75,7 @@ class IndexedWheel:
 
     @property
     def is_own(self) -> bool:
-        """Return whether it was built here, and is not a copy of upstream's."""
+        """Return whether it was built or brought here, and is not a copy of upstream's."""
         return self.origin is not WheelOrigin.MIRRORED
 
     @property
@@ -101,7 +103,7 @@ class IndexEntry:
             filename=wheel.filename,
             project=order.project,
             version=order.version,
-            origin=WheelOrigin.BUILT,
+            origin=WheelOrigin.BROUGHT if order.is_brought else WheelOrigin.BUILT,
             build_id=build_id,
             python=order.target.python,
             platform=order.target.platform,

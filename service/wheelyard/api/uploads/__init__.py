@@ -1,0 +1,1 @@
+"""Routes that take files: the upload API of package indexes, and ``/v1/files``."""

@@ -1,0 +1,162 @@
+"""Receive files: as the whole body of a request, or as a part of a form. Nothing of them is kept in memory."""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from wheelyard.api.body_limit import MAX_FORM_BYTES
+from wheelyard.errors import UploadInvalidError, UploadTooLargeError
+from wheelyard.wheel_files.received import ReceivedFile
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+_FLUSH_BYTES: Final = 1 << 20
+_MOST_PARTS: Final = 20_000
+"""Each requirement and classifier of a project is a part. A wheel may have 10,000 requirements."""
+_MOST_FIELD_BYTES: Final = 4 << 20
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+
+
+async def receive_body(request: Request, file: ReceivedFile, *, limit_bytes: int) -> None:
+    """Write the body of a request to a file; raise UploadTooLargeError or DiskFullError."""
+    check_length(request, limit_bytes=limit_bytes)
+    pending = bytearray()
+    async for data in request.stream():
+        pending += data
+        await _flush(pending, file, least=_FLUSH_BYTES)
+    await _flush(pending, file)
+
+
+def check_length(request: Request, *, limit_bytes: int) -> None:
+    """Raise UploadTooLargeError if the announced body is too large, before any of it is read."""
+    length = request.headers.get("Content-Length", "")
+    if _LENGTH.fullmatch(length) and int(length) > limit_bytes:
+        raise UploadTooLargeError(limit_bytes=limit_bytes)
+
+
+@dataclass(kw_only=True, slots=True)
+class UploadForm:
+    """What a form said beside its file."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    filename: str | None = None
+    """The name of the file; None if the form had none."""
+
+    def one(self, name: str) -> str | None:
+        """Return the only value of a field, None if it is missing or empty; raise UploadInvalidError for several."""
+        values = self.fields.get(name, [])
+        if len(values) > 1:
+            raise UploadInvalidError(problems=[f"the form has {len(values)} fields {name}, and one is allowed"])
+        return (values[0].strip() or None) if values else None
+
+
+async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int) -> UploadForm:
+    """Read a multipart form, whose part ``content`` is written to a file.
+
+    Raises:
+        UploadInvalidError: it is no form, or has too much in it.
+        UploadTooLargeError, DiskFullError: the file.
+    """
+    check_length(request, limit_bytes=limit_bytes + MAX_FORM_BYTES)
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise UploadInvalidError(problems=["its body is no form (multipart/form-data)"])
+    reader = _FormReader()
+    try:
+        parser = MultipartParser(boundary, reader.callbacks)
+        async for data in request.stream():
+            parser.write(data)
+            await _flush(reader.content, file, least=_FLUSH_BYTES)
+        parser.finalize()
+    except FormParserError as error:
+        raise UploadInvalidError(problems=[f"its form cannot be read ({error})"]) from error
+    if not reader.is_complete:
+        raise UploadInvalidError(problems=["its form ends in the middle"])
+    await _flush(reader.content, file)
+    return reader.form
+
+
+async def _flush(pending: bytearray, file: ReceivedFile, *, least: int = 1) -> None:
+    """Write what was received, if it is enough, off the event loop."""
+    if len(pending) >= least:
+        data = bytes(pending)
+        pending.clear()
+        await asyncio.to_thread(file.write, data)
+
+
+class _FormReader:
+    """Collects what the parser finds: small fields as text, the file's bytes until they are written."""
+
+    def __init__(self) -> None:
+        self.form = UploadForm()
+        self.content = bytearray()
+        self.is_complete = False
+        self._parts = 0
+        self._bytes = 0
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        self._name = ""
+        self._field: bytearray | None = None
+        """The value of the present field; None while the part is the file, or one that is ignored."""
+        self._is_content = False
+        self.callbacks: MultipartCallbacks = {
+            "on_part_begin": self._begin,
+            "on_part_data": self._take,
+            "on_part_end": self._end,
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._begin_value,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise UploadInvalidError(problems=[f"its form has more than {_MOST_PARTS} parts"])
+        self._disposition = b""
+        self._field, self._is_content = None, False
+
+    def _end_header(self) -> None:
+        if bytes(self._header).strip().lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _begin_value(self) -> None:
+        _, options = parse_options_header(self._disposition.decode("latin-1"))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        filename = options.get(b"filename")
+        if self._name == "content" and filename is not None:
+            if self.form.filename is not None:
+                raise UploadInvalidError(problems=["its form has several files, and one is allowed"])
+            self.form.filename = filename.decode("utf-8", "replace")
+            self._is_content = True
+        elif filename is None:
+            self._field = bytearray()
+        # Another file, such as a PGP signature, is ignored, as the public index ignores it.
+
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        if self._is_content:
+            self.content += data[start:end]
+            return
+        self._bytes += end - start
+        if self._bytes > _MOST_FIELD_BYTES:
+            raise UploadInvalidError(problems=[f"the fields of its form have more than {_MOST_FIELD_BYTES >> 20} MiB"])
+        if self._field is not None:
+            self._field += data[start:end]
+
+    def _end(self) -> None:
+        if self._field is not None:
+            self.form.fields.setdefault(self._name, []).append(self._field.decode("utf-8", "replace"))
+
+    def _finish(self) -> None:
+        self.is_complete = True
