@@ -167,9 +167,14 @@ async def _result_of(process: Process, folder: Path, limits: GitLimits) -> bytes
 
 
 async def _read(process: Process, output_bytes: int) -> tuple[bytes, str]:
-    output, errors = await asyncio.gather(
-        _collect(process.stdout, output_bytes, is_strict=True), _collect(process.stderr, _ERROR_BYTES, is_strict=False)
-    )
+    # Not in two tasks of gather alone: after the first error, the other one would still read.
+    said = asyncio.create_task(_collect(process.stderr, _ERROR_BYTES, is_strict=False))
+    try:
+        output = await _collect(process.stdout, output_bytes, is_strict=True)
+        errors = await said
+    finally:
+        said.cancel()
+        await asyncio.gather(said, return_exceptions=True)
     await process.wait()
     return output, errors.decode(errors="replace")
 

@@ -47,6 +47,8 @@ _MAX_FETCHES: Final = 2
 """Fetches at the same time in one process."""
 _KEPT: Final = 20
 _KEPT_SECONDS: Final = 3600.0
+_DAMAGED: Final = "fsck error"
+"""What git says of objects that its checks refuse; with LC_ALL=C it says nothing else."""
 _MODULES_FILE: Final = ".gitmodules"
 _TREE_PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\]{1,1000}")
 
@@ -319,6 +321,8 @@ class GitRepositories:
         try:
             return await self._program.run(*arguments, folder=folder, scheme=scheme, limits=limits)
         except GitError as error:
+            if _DAMAGED in str(error):
+                raise GitSourceRefusedError(source=url, reason=f"git refuses its objects ({error})") from error
             raise GitUnavailableError(url=url, reason=str(error)) from error
 
 
