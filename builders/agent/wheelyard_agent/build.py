@@ -148,10 +148,10 @@ def open_project(source: Path, environment: Environment, env: Mapping[str, str])
     """Return the project in a folder, whose backend runs in the environment; raise JobError."""
 
     def call_backend(
-        command: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+        cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         full = {**environment.variables(env), **(extra_environ or {})}
-        subprocess.run(list(command), cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
+        subprocess.run(list(cmd), cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
 
     try:
         return build.ProjectBuilder(source, python_executable=str(environment.python), runner=call_backend)
