@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import NormalizedName, parse_sdist_filename
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage
 from wheelyard.domain.builds.git_source import wheel_version
 from wheelyard.domain.builds.key import source_digest
-from wheelyard.domain.untrusted.versions import MAX_VERSION
+from wheelyard.domain.untrusted.file_names import read_sdist_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import BuildFailedError, InvalidSdistError
 from wheelyard.interfaces import GitFiles
 from wheelyard.pipeline.build import Supplies, python_path
@@ -137,11 +138,9 @@ async def _with_sdist(job: Job, sdist: Path) -> Job:
 
 def _read_name(filename: str) -> tuple[NormalizedName, Version]:
     """Return an sdist's project and version; raise InvalidSdistError."""
-    if len(filename) > MAX_VERSION:
-        raise InvalidSdistError(file=filename[:MAX_VERSION], reason="its name is too long")
     try:
-        return parse_sdist_filename(filename)
-    except ValueError as error:
+        return read_sdist_name(filename)
+    except RefusedTextError as error:
         raise InvalidSdistError(file=filename, reason=f"its name is not that of an sdist ({error})") from error
 
 

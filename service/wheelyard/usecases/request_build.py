@@ -27,6 +27,7 @@ from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
     GitHostRefusedError,
     GitProjectUnknownError,
@@ -145,7 +146,7 @@ class PlanBuild:
             moved_from=await self._moved_from(origin),
             may_release=self._facts.own_projects.include(project),
         )
-        stated = identity.version or tagged_version(origin.tag or "") or Version("0")
+        stated = identity.version or tagged_version(origin.tag or "") or read_version("0")
         recipe = merge_rules(self._recipes.find(project), version=stated, target=target, suite=suite)
         label = f"{project} at {origin.commit[:12]}"
         if recipe.unsupported is not None:

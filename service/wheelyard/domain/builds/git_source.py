@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from wheelyard.domain.untrusted.file_names import read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.untrusted.versions import find_version
+from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import GitHostRefusedError, GitSourceInvalidError
 
 DEFAULT_REF: Final = "HEAD"
@@ -169,7 +169,7 @@ def wheel_version(made: Version, origin: GitOrigin) -> Version:
     public = made.public if made.is_devrelease else f"{made.public}.dev0"
     mark = f"g{origin.commit[:_SHOWN_DIGITS]}"
     local = made.local if made.local and mark[:8] in made.local else ".".join(filter(None, (made.local, mark)))
-    return Version(f"{public}+{local}")
+    return read_version(f"{public}+{local}")
 
 
 def tagged_version(tag: str) -> Version | None:
