@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheelyard.client_settings import default_state_dir
+from wheelyard.domain.builds.git_source import GitHosts
 from wheelyard.domain.healing.healing import HealMode
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.prebuilds.webhook import read_network
@@ -60,6 +61,14 @@ def _check_webhook_host(text: str) -> str:
 
 
 WebhookHost = Annotated[str, AfterValidator(_check_webhook_host)]
+
+
+def _check_git_host(text: str) -> str:
+    GitHosts.of([text])
+    return text
+
+
+GitHost = Annotated[str, AfterValidator(_check_git_host)]
 
 
 class Settings(BaseSettings):
@@ -251,6 +260,11 @@ class Settings(BaseSettings):
     """Your organisation's own project names, as a JSON list, with ``*`` and ``?`` (``["acme-*"]``). These projects are
     never taken from the upstream index, neither when requested nor as a requirement of a build or of a wheel. They come
     from our own index only. A pattern with a final ``*`` reserves a namespace that the index' JSON shows (PEP 752)."""
+
+    git_hosts: tuple[GitHost, ...] = ()
+    """Hosts from which sources in git may be built, as a JSON list such as ``["git.example", "github.com/acme",
+    "git.example:8443"]``; a folder allows only the repositories in it. Only https is used, except for entries that
+    begin with ``http://``. The API and all workers of a service need the same list. Default: none."""
 
     webhook_secret: Annotated[SecretStr | None, Field(min_length=24)] = None
     """Random text of at least 24 characters. The secret of each receiver of webhooks is derived from it (``wheelyard

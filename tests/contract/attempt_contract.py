@@ -1,12 +1,13 @@
 """What every AttemptStore must keep: claims, takeovers, fences."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from tests.contract.samples import sample_order
+from tests.contract.samples import commit_order, commit_origin, sample_order
 from tests.contract.stores import FAILURE, LEASE_SECONDS, MAX_ATTEMPTS, NOWHERE, SUCCESS, Stores
 
-from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage, Status
 from wheelyard.domain.builds.records import BuildFilter, Claim, Outcome
 
 
@@ -54,6 +55,33 @@ class ClaimContract:
         assert (lost.failure.code, lost.failure.stage) == ("worker-lost", None)
         assert "worker-1" in lost.failure.summary
         assert (build.started_at, build.failure) == (began, None)
+
+    async def test_version_and_sdist_of_a_commit_are_known_once_its_attempt_has_ended(self, stores: Stores) -> None:
+        order = commit_order()
+        build_id = (await stores.builds.submit(order, requested_by="a")).build.id
+        claim = await stores.claimed(build_id)
+        origin = replace(commit_origin(), version="1.2")
+        sdist = SdistSource(
+            filename="demo-1.2.tar.gz", url="", sha256="ab" * 32, size_bytes=7, kind=SourceKind.GIT, git=origin
+        )
+        learnt = replace(order, version="1.2.dev0+g1", sdist=sdist)
+
+        await stores.attempts.finish(claim, replace(FAILURE, order=learnt))
+
+        found = (await stores.builds.get(build_id)).order
+        assert (found.version, found.sdist, found.key) == ("1.2.dev0+g1", sdist, order.key)
+
+    async def test_commit_of_a_tag_is_that_of_its_newest_build(self, stores: Stores) -> None:
+        former, newer = "ab" * 20, "cd" * 20
+        for number, commit in enumerate((former, newer)):
+            await stores.builds.submit(commit_order(key=f"c{number}", commit=commit), requested_by="a")
+        other = replace(commit_origin(), tag=None, ref="main", commit="ef" * 20)
+        await stores.builds.submit(commit_order(key="branch", origin=other), requested_by="a")
+
+        url = other.url
+        assert await stores.builds.find_commit(url, tag="v1.2") == newer
+        assert await stores.builds.find_commit(url, tag="main") is None
+        assert await stores.builds.find_commit("https://other.example/x", tag="v1.2") is None
 
     async def test_a_beat_keeps_others_out(self, stores: Stores) -> None:
         build_id = await stores.queued()

@@ -11,10 +11,12 @@ from wheelyard.domain.builds.build import (
     GraftedLibrary,
     HostLibraryNeed,
     SdistSource,
+    SourceKind,
     Stage,
     StageTiming,
     Wheel,
 )
+from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.queue import ResourceRequest
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealRound, Inference, InferenceSource
@@ -70,6 +72,17 @@ def sample_order(
         recipe_digest=recipe.digest,
         recipe=recipe,
     )
+
+
+def commit_origin(*, commit: str = "0123456789abcdef0123456789abcdef01234567") -> GitOrigin:
+    return GitOrigin(url="https://git.example/acme/demo", ref="v1.2", commit=commit, tag="v1.2")
+
+
+def commit_order(*, key: str = "commit", origin: GitOrigin | None = None, commit: str | None = None) -> BuildOrder:
+    """Give the order of a commit whose sdist is not made yet."""
+    origin = origin or (commit_origin() if commit is None else commit_origin(commit=commit))
+    source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
+    return replace(sample_order(key=key, project="demo"), requirement=f"demo @ {origin}", version="0", sdist=source)
 
 
 def sample_healing(project: str = "pyyaml") -> Healing:

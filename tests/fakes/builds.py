@@ -8,6 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 from typing import Final
@@ -109,6 +110,12 @@ class MemoryBuilds:
     async def find_equal(self, key: str) -> Build | None:
         """Return the build that has this key and has not failed."""
         return self._state.find_equal(key)
+
+    async def find_commit(self, url: str, *, tag: str) -> str | None:
+        """Return the commit of the newest build of a tag."""
+        origins = [record.build.order.origin for record in self._state.records.values()]
+        found = [one.commit for one in origins if one is not None and (one.url, one.tag) == (url, tag)]
+        return found[-1] if found else None
 
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
         """Return builds, newest first; nothing comes before an id that no build has."""
@@ -260,6 +267,9 @@ class MemoryAttempts:
         record = self._state.find(claim.build_id)
         if not record.is_held_by(claim):
             return None
+        if outcome.order is not None:
+            learnt = replace(record.build.order, version=outcome.order.version, sdist=outcome.order.sdist)
+            record.change(order=learnt)
         if outcome.wheel is not None and outcome.published is not None:
             order, now = record.build.order, self._state.clock()
             entry = IndexEntry.of(order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now)

@@ -10,11 +10,12 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.index import MemoryIndex
@@ -40,13 +41,15 @@ from wheelyard.assembly.images import container_users, image_builder
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
+from wheelyard.domain.builds.git_source import GitOrigin
+from wheelyard.domain.builds.key import source_digest
 from wheelyard.domain.builds.log_text import read_note
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.healing import HealMode, HealRules
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.interfaces import Limits, SourceIndex
+from wheelyard.interfaces import GitRepositories, Limits, SourceIndex
 from wheelyard.pipeline.job import Step, Tools
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
@@ -122,6 +125,9 @@ class PackageRun:
     heal: HealMode = HealMode.OFF
     archives: FakeArchives = field(default_factory=FakeArchives)
     """The suite's archive, as far as the test's project asks for it."""
+    origin: GitOrigin | None = None
+    """The commit that it is built from, in place of an sdist."""
+    repositories: GitRepositories | None = None
     steps: Sequence[Step] | None = None
     """The stages; None for those of a worker."""
     build_id: str = ""
@@ -137,9 +143,7 @@ class PackageRun:
         own = MemorySourceIndex(self.harness.folder / "sdists")
         for name, content in self.added.items():
             own.add(name, content)
-        order = self._order(
-            own.add(self.sdist_filename or sdist_name(self.project), self.sdist or make_sdist(PACKAGES / self.project))
-        )
+        order = self._order_of_commit(self.origin) if self.origin else self._order(self._sdist_in(own))
         self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
         self.begun.set()
         options = AttemptOptions(
@@ -175,6 +179,15 @@ class PackageRun:
             async for _ in changes:
                 if f"\n{text}\n" in self.log():
                     return
+
+    def _sdist_in(self, own: MemorySourceIndex) -> IndexFile:
+        content = self.sdist or make_sdist(PACKAGES / self.project)
+        return own.add(self.sdist_filename or sdist_name(self.project), content)
+
+    def _order_of_commit(self, origin: GitOrigin) -> BuildOrder:
+        source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
+        file = IndexFile(filename="", url="", sha256="", kind="sdist", version=Version("0"))
+        return replace(self._order(file), key=source_digest(source), sdist=source, version="0")
 
     def _order(self, sdist: IndexFile) -> BuildOrder:
         return BuildOrder(
@@ -214,6 +227,7 @@ class PackageRun:
             archives=self.archives,
             heal=HealRules(mode=self.heal),
             read_needs=read_needs,
+            repositories=self.repositories,
             builders=(BuilderChoice(suite=self.suite, python=TARGET.python, policy=TARGET.policy),),
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),

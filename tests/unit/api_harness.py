@@ -17,6 +17,7 @@ from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_healin
 from tests.fakes.access import MemoryAudit, MemoryTokens
 from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.git import MemoryRepositories
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
 from tests.fakes.metrics import MemoryMetrics
@@ -77,6 +78,7 @@ class ApiHarness:
     client: httpx.AsyncClient
     services: ApiServices
     source: MemorySourceIndex
+    repositories: MemoryRepositories
     recipes: MemoryRecipes
     builds: MemoryBuilds
     attempts: MemoryAttempts
@@ -141,7 +143,18 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(source=self.source, store=self.builds, recipes=self.stored_recipes, facts=facts)
+        return RequestBuild(
+            source=self.source,
+            store=self.builds,
+            recipes=self.stored_recipes,
+            facts=facts,
+            repositories=self.repositories,
+        )
+
+    @cached_property
+    def repositories(self) -> MemoryRepositories:
+        """The host git.example, without refs."""
+        return MemoryRepositories(folder=self.cache_dir)
 
     @cached_property
     def stored_recipes(self) -> StoredRecipes:
@@ -183,6 +196,7 @@ async def api_harness(
             client=client,
             services=services,
             source=parts.source,
+            repositories=parts.repositories,
             recipes=parts.recipes,
             builds=parts.builds,
             attempts=MemoryAttempts(parts.state),

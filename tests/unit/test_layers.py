@@ -51,6 +51,7 @@ _ROOMS: Final[Mapping[str, frozenset[str]]] = {
     "archives": frozenset({"engine", "images"}),
     "devpi": frozenset({"upstream"}),
     "images": frozenset({"engine", "upstream"}),
+    "recipes": frozenset({"git"}),
     "resolver": frozenset({"upstream"}),
     "servers": frozenset({"devpi"}),  # the embedded devpi is set up by a client of devpi
 }

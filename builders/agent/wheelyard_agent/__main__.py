@@ -15,7 +15,7 @@ from wheelyard_agent.usage import measure_use
 
 SCRATCH = Path("/scratch")
 _PR_SET_DUMPABLE = 4
-_RUNS_PROJECT_CODE = ("build", "verify")
+_RUNS_PROJECT_CODE = ("build", "make-sdist", "verify")
 
 
 def main(source: BinaryIO) -> int:
@@ -44,6 +44,8 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
     # Imported late: each action needs other tools, and a bare runtime image has none.
     if job["kind"] == "build":
         from wheelyard_agent.build import build_wheel as act
+    elif job["kind"] == "make-sdist":
+        from wheelyard_agent.git_sdist import make_sdist as act
     elif job["kind"] == "vendor":
         from wheelyard_agent.vendor import vendor_crates as act
     elif job["kind"] == "repair" and job.get("brought"):

@@ -25,6 +25,7 @@ from wheelyard_agent.job import TOOLS, JobError, clean_environment, end_other_pr
 from wheelyard_agent.patches import apply_patches
 from wheelyard_agent.prefetched import place_sources
 from wheelyard_agent.read_headers import header_variables, used_packages
+from wheelyard_agent.relabel import relabel_wheel
 from wheelyard_agent.sdist import unpack_sdist
 from wheelyard_agent.toolchains import open_toolchains
 
@@ -42,10 +43,10 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     if job["crates"]:
         env["CARGO_NET_OFFLINE"] = "true"
         provide_crates(channel, source, inbox, scratch)
-    environment = _Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
+    environment = Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
     trace = scratch / "headers.d"
     env |= (header_variables(trace) if job["trace_headers"] else {}) | job["env"]
-    project = _open_project(source, environment, env)
+    project = open_project(source, environment, env)
     # Before any of the project's code runs, so that it cannot change the result.
     sources = find_extension_sources(
         source,
@@ -62,6 +63,8 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     _run_hooks("after-build", job, source, scratch, {**environment.variables(env), "WHEELYARD_WHEEL": str(wheel)})
     end_other_processes()
     _check_made(wheel, scratch / "out")
+    if job["relabel"]:
+        wheel = relabel_wheel(wheel, **job["relabel"])
     channel.send_file(wheel)
     evidence = [one._asdict() for one in sources]
     used = used_packages(trace, env=env) if job["trace_headers"] else []
@@ -75,14 +78,14 @@ def _run_hooks(kind: str, job: Mapping[str, Any], source: Path, scratch: Path, e
     run_hooks(kind, job["hooks"][kind], source=source, scratch=scratch, env=env)
 
 
-def _build(project: build.ProjectBuilder, environment: _Environment, settings: Mapping[str, Any], folder: Path) -> Path:
+def _build(project: build.ProjectBuilder, environment: Environment, settings: Mapping[str, Any], folder: Path) -> Path:
     """Build the wheel, with the backend's dynamic requirements installed."""
     try:
         environment.provide(project.get_requires_for_build("wheel", settings))
         say("building the wheel")
         return Path(project.build("wheel", folder, settings))
     except (build.BuildBackendException, build.BuildException, pyproject_hooks.HookMissing) as error:
-        raise JobError("build-failed", exit_reason=_describe(error)) from error
+        raise JobError("build-failed", exit_reason=describe(error)) from error
     except TypeError as error:
         raise JobError("build-failed", exit_reason=f"the build backend answered what it may not ({error})") from error
 
@@ -103,7 +106,7 @@ def _python_version(path: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-class _Environment:
+class Environment:
     """The isolated environment of the backend; the worker provides its requirements."""
 
     def __init__(self, channel: Channel, inbox: Path, path: Path, *, python: str, env: Mapping[str, str]) -> None:
@@ -147,23 +150,26 @@ class _Environment:
         self.installed.extend(files)
 
 
-def _open_project(source: Path, environment: _Environment, env: Mapping[str, str]) -> build.ProjectBuilder:
+def open_project(source: Path, environment: Environment, env: Mapping[str, str]) -> build.ProjectBuilder:
+    """Return the project in a folder, whose backend runs in the environment; raise JobError."""
+
     def call_backend(
-        command: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+        cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         full = {**environment.variables(env), **(extra_environ or {})}
-        subprocess.run(list(command), cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
+        subprocess.run(list(cmd), cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
 
     try:
         return build.ProjectBuilder(source, python_executable=str(environment.python), runner=call_backend)
     except build.BuildException as error:
-        raise JobError("invalid-sdist", reason=_describe(error)) from error
+        raise JobError("invalid-sdist", reason=describe(error)) from error
     except (ValueError, RecursionError) as error:
         # A backend path outside of the project, text that is not UTF-8, or tables that nest too deeply.
         raise JobError("invalid-sdist", reason=f"its pyproject.toml cannot be used ({error})") from error
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """Return how a backend failed, on one line."""
     inner = getattr(error, "exception", None)
     if isinstance(inner, subprocess.CalledProcessError):
         return (

@@ -38,6 +38,11 @@ _SUBMIT_PROBLEMS: Final = problems(
         reason="PROJ 9.4 is wanted, and the suite has 9.1",
         others=["trixie"],
     ),
+    errors.GitSourceInvalidError(reason="'-u' is not the name of a commit, tag or branch"),
+    errors.GitHostRefusedError(url="https://git.example/acme/billing", entry="git.example", allowed=[]),
+    errors.GitRefUnknownError(url="https://git.example/acme/billing", ref="v9"),
+    errors.GitProjectUnknownError(source="git+https://git.example/acme/billing"),
+    errors.GitSourceRefusedError(source="git+https://git.example/acme/billing@v1", reason="it has more than 100 MiB"),
     errors.OwnProjectError(project="acme-billing", pattern="acme-*"),
     errors.RequestTooLargeError(limit_bytes=64 << 10),
     errors.RecipeInvalidError(
@@ -45,6 +50,7 @@ _SUBMIT_PROBLEMS: Final = problems(
     ),
     errors.RecipesUnavailableError(source="https://git.example/recipes at main", reason="connection refused"),
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
+    errors.GitUnavailableError(url="https://git.example/acme/billing", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
 )
 _NOT_YOURS: Final = errors.NotYoursError(kind="build", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
@@ -84,6 +90,9 @@ async def submit_build(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as a
 ) -> SubmittedBuildView:
     """Choose a release, a builder and a recipe, and queue the build.
 
+    A `source` in git is resolved to a commit now. Its version is known when its sdist is made. The wheel is a
+    development version with the commit in it, except for the release tags of the organisation's own projects.
+
     Requests with the same sdist, recipe, builder and target share one build. `joined` is true if the build existed.
     A request does not join a failed or cancelled build; it starts a new one.
 
@@ -93,7 +102,8 @@ async def submit_build(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as a
     * **200**: an equal build has already succeeded. Its wheel is in the response, and nothing was queued.
     """
     request = BuildRequest(
-        requirement=body.requirement,
+        requirement=body.requirement or "",
+        git=body.source.as_request() if body.source else None,
         python=body.python or services.defaults.python,
         platform=body.platform or services.defaults.platform,
         requested_by=caller.actor,

@@ -80,6 +80,7 @@ QUEUED_BUILD: Final[dict[str, Any]] = {
         "sha256": _SHA256,
         "size_bytes": 130960,
     },
+    "source": None,
     "recipe_digest": _SHA256,
     "key": _SHA256,
     "status": "queued",

@@ -57,6 +57,10 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.TextsWaitingError: 429,
     errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,
+    errors.GitSourceInvalidError: 422,
+    errors.GitHostRefusedError: 422,
+    errors.GitRefUnknownError: 422,
+    errors.GitProjectUnknownError: 422,
     errors.AmbiguousIdError: 422,
     errors.ServerUnreachableError: 502,
     # Recipes and the catalogue belong to this server, so the caller cannot fix them.
@@ -73,6 +77,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     # Errors of a project are usually data of a build; here the request named something that cannot be built.
     errors.ProjectError: 422,
     errors.InvalidSdistError: 422,
+    errors.GitSourceRefusedError: 422,
     errors.BuildRequirementsError: 422,
     errors.WheelsMissingError: 422,
     errors.RequirementBuildFailedError: 422,
@@ -125,6 +130,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.WebhookFailedError: 502,
     errors.CratesUnavailableError: 502,
     errors.RecipesUnavailableError: 503,
+    errors.GitUnavailableError: 502,
     errors.HashMismatchError: 502,
     errors.ImageBuildFailedError: 500,
     errors.ServiceNotInstalledError: 500,

@@ -23,6 +23,7 @@ from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.catalogue.upkeep import PruneRules
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path
@@ -157,6 +158,7 @@ async def builder_facts(parts: Parts) -> BuilderFacts:
         agent_digest=parts.agent.digest,
         build_number=parts.settings.build_number,
         network_for_recipes=parts.settings.recipe_network is not None,
+        own_projects=OwnProjects.of(parts.settings.own_projects),
     )
 
 

@@ -14,10 +14,13 @@ from typing import Final
 
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.git.program import GitProgram
+from wheelyard.adapters.git.repositories import GitOptions, GitRepositories
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
+from wheelyard.domain.builds.git_source import GitHosts
 from wheelyard.domain.catalogue.catalogue import Catalogue, lay_over, parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.recipes.source import parse_recipe_source
@@ -97,6 +100,17 @@ def source_index(
         lookups=lookups,
         parsers=parsers,
     )
+
+
+def git_repositories(settings: Settings) -> GitRepositories:
+    """Make the repositories on the hosts that the operator lists."""
+    options = GitOptions(
+        hosts=GitHosts.of(settings.git_hosts),
+        root=StateDir(settings.state_dir).git,
+        limit_bytes=settings.limit_sdist_bytes,
+        disk_floor_bytes=settings.disk_floor_bytes,
+    )
+    return GitRepositories(options, GitProgram(ca_bundle=settings.ca_bundle))
 
 
 def pip_wheel(settings: Settings) -> Path:

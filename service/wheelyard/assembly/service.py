@@ -34,7 +34,7 @@ from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
 from wheelyard.assembly.index import IndexBackends, check_index
-from wheelyard.assembly.parts import known_suites, recipe_registry
+from wheelyard.assembly.parts import git_repositories, known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
@@ -69,7 +69,13 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     recipes = StoredRecipes(recipe_store := PostgresRecipes(database), folders, suites=suites)
     await recipes.refresh()
     facts = await builder_facts(parts)
-    request_build = RequestBuild(source=backends.source, store=builds, recipes=recipes, facts=facts)
+    request_build = RequestBuild(
+        source=backends.source,
+        store=builds,
+        recipes=recipes,
+        facts=facts,
+        repositories=git_repositories(settings),
+    )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(

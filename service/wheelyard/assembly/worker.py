@@ -49,7 +49,7 @@ from wheelyard.assembly.images import (
     longest_stage_seconds,
 )
 from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
-from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.parts import Parts, git_repositories
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
@@ -333,6 +333,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
         network_for_recipes=settings.recipe_network is not None,
+        repositories=git_repositories(settings),
         ca_bundle=_certificates(settings),
     )
 

@@ -153,10 +153,12 @@ class WheelyardClient:
         platform: str | None = None,
         priority: Priority | None = None,
     ) -> SubmittedBuildView:
-        """Request a wheel and return its build."""
+        """Request a wheel of a release, or of a source in git, and return its build; raise GitSourceInvalidError."""
         from wheelyard.api.schemas.builds import SubmittedBuildView
+        from wheelyard.domain.builds.git_source import is_git_requirement
 
-        wanted = {"requirement": requirement, "python": python, "platform": platform, "priority": priority}
+        what = _git_source(requirement) if is_git_requirement(requirement) else {"requirement": requirement}
+        wanted = {**what, "python": python, "platform": platform, "priority": priority}
         body = {name: value for name, value in wanted.items() if value is not None}
         return self._parse(SubmittedBuildView, self._document("POST", "/v1/builds", json=body))
 
@@ -515,6 +517,15 @@ def _recipe_path(name: str) -> str:
 
 def _seen(revision: int | None) -> dict[str, str]:
     return {} if revision is None else {"revision": str(revision)}
+
+
+def _git_source(text: str) -> dict[str, object]:
+    """Return the source in git that a text means, as the API takes it."""
+    from wheelyard.domain.builds.git_source import GitRequest
+
+    wanted = GitRequest.parse(text)
+    source = {"git": wanted.url, "ref": wanted.ref, "subdirectory": wanted.subdirectory, "project": wanted.project}
+    return {"source": {name: value for name, value in source.items() if value}}
 
 
 def _the_one(ids: Sequence[str], *, kind: str, wanted: str) -> str:

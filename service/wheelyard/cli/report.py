@@ -42,15 +42,27 @@ def report_build(build: BuildView) -> RenderableType:
         f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}",
     )
     if build.wheel is not None:
-        return Group(heading, *_story(build), report_wheel(build.wheel))
+        return Group(heading, *_source(build), *_story(build), report_wheel(build.wheel))
     if build.failure is not None:
-        return Group(heading, *_story(build), report_failure(build.failure))
+        return Group(heading, *_source(build), *_story(build), report_failure(build.failure))
     return Group(
         heading,
+        *_source(build),
         Text(f"  build {build.id}{f', stage {build.stage}' if build.stage else ''}"),
         *_pause(build),
         *map(_awaited, build.waits_for),
     )
+
+
+def _source(build: BuildView) -> Iterator[RenderableType]:
+    """Yield the commit that a build starts from; nothing for a release of the index."""
+    source = build.source
+    if source is None:
+        return
+    folder = f", folder {source.subdirectory}" if source.subdirectory else ""
+    yield Text(f"  commit {plain_line(source.commit)} ({plain_line(source.ref)}) of {plain_line(source.git)}{folder}")
+    if build.wheel is None:  # a wheel's own warnings have them
+        yield from (Text(f"  warning: {plain_line(warning)}", style=_STYLES["warning"]) for warning in source.warnings)
 
 
 def _story(build: BuildView) -> Iterator[RenderableType]:

@@ -466,6 +466,60 @@ class OwnProjectError(CallerError):
         )
 
 
+class GitSourceInvalidError(CallerError):
+    """The address, ref or folder of a source in git is not one that can be used."""
+
+    code = "git-source-invalid"
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"This is no usable source in git: {reason}.",
+            "Write git+https://HOST/PATH@REF#subdirectory=FOLDER, with 'NAME @ ' before it if needed.",
+        )
+
+
+class GitHostRefusedError(CallerError):
+    """The operator does not list the host of a source in git."""
+
+    code = "git-host-refused"
+
+    def __init__(self, *, url: str, entry: str, allowed: Sequence[str]) -> None:
+        self.url, self.entry, self.allowed = url, entry, tuple(allowed)
+        known = f"allowed are {', '.join(self.allowed)}" if self.allowed else "no host is allowed yet"
+        super().__init__(
+            f"Nothing is built from {url}: its host is not allowed here; {known}.",
+            f'An operator can allow it: WHEELYARD_GIT_HOSTS=["{entry}"], for the API and all workers.',
+        )
+
+
+class GitRefUnknownError(CallerError):
+    """The repository has no such commit, tag or branch."""
+
+    code = "git-ref-unknown"
+
+    def __init__(self, *, url: str, ref: str, is_short: bool = False) -> None:
+        self.url, self.ref, self.is_short = url, ref, is_short
+        super().__init__(
+            f"{url} has no commit, tag or branch {ref}.",
+            "Write all 40 digits of a commit." if is_short else "Check its spelling, and that it was pushed.",
+        )
+
+
+class GitProjectUnknownError(CallerError):
+    """The files of a source in git do not say the project's name, which is needed before anything of it is run."""
+
+    code = "git-project-unknown"
+
+    def __init__(self, *, source: str) -> None:
+        self.source = source
+        super().__init__(
+            f"The project's name is not in the pyproject.toml or setup.cfg of {source}.",
+            "Write it before the address: 'NAME @ git+https://…'. If the project is in a folder of the repository, "
+            "add #subdirectory=FOLDER.",
+        )
+
+
 class AmbiguousIdError(CallerError):
     """Several ids start with the given text."""
 

@@ -234,6 +234,19 @@ class RecipesUnavailableError(OperatorError):
         )
 
 
+class GitUnavailableError(OperatorError):
+    """The host of a source in git does not answer, or does not give the commit."""
+
+    code = "git-unavailable"
+
+    def __init__(self, *, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"git could not read {url}: {reason}.",
+            "Check the address, and that this host can reach it without a password. Redirects are not followed.",
+        )
+
+
 class HashMismatchError(OperatorError):
     """Fetched bytes do not have the expected hash."""
 

@@ -64,6 +64,20 @@ class InvalidSdistError(ProjectError):
         super().__init__(f"{file} is not a usable sdist: {reason}.", "Report it to the project. Nothing was built.")
 
 
+class GitSourceRefusedError(ProjectError):
+    """The commit of a source in git is too large, damaged, or has what is not fetched from other hosts."""
+
+    code = "git-source-refused"
+
+    def __init__(self, *, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(
+            f"{source} is not used: {reason}.",
+            "Change the repository. An operator can allow the host of a submodule in WHEELYARD_GIT_HOSTS, and raise "
+            "WHEELYARD_LIMIT_SDIST_BYTES.",
+        )
+
+
 class BuildRequirementsError(ProjectError):
     """The project's build requirements have no usable wheels for the builder."""
 

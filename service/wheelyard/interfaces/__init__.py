@@ -7,6 +7,10 @@ from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Im
 from wheelyard.interfaces.prebuilds import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
 from wheelyard.interfaces.sources import (
     CrateCache,
+    GitCommit,
+    GitFiles,
+    GitPack,
+    GitRepositories,
     ParserPool,
     RecipeRegistry,
     RecipeStore,
@@ -29,6 +33,10 @@ __all__ = [
     "DueWebhook",
     "Engine",
     "FleetStore",
+    "GitCommit",
+    "GitFiles",
+    "GitPack",
+    "GitRepositories",
     "Images",
     "LeaseKeeper",
     "Limits",

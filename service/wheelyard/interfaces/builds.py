@@ -75,6 +75,10 @@ class BuildStore(Protocol):
         """Return the queued, running or succeeded build with this key; None if an order would begin a new one."""
         ...
 
+    async def find_commit(self, url: str, *, tag: str) -> str | None:
+        """Return the commit that a repository's tag had in the newest build of it; None if it was never built."""
+        ...
+
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Return the median duration of each project's successful builds; projects without any are omitted."""
         ...

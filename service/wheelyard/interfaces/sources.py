@@ -1,12 +1,14 @@
 """Sources, requirements and recipes."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from packaging.utils import NormalizedName
 
+from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
@@ -135,6 +137,64 @@ class CrateCache(Protocol):
 
     async def keep(self, key: str, archive: Path) -> Path:
         """Store a copy of an archive; raise DiskFullError."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GitCommit:
+    """What a ref of a repository is now."""
+
+    commit: str
+    tag: str | None = None
+    """The tag, if the ref is one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GitPack:
+    """One commit of one repository, with everything that is in it."""
+
+    path: str
+    """The folder that it belongs into: empty, or that of a submodule."""
+    commit: str
+    file: Path
+    """A pack of its objects, which git has checked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GitFiles:
+    """A fetched commit; nothing of it is unpacked outside of a sandbox."""
+
+    time: int
+    """The commit's time, in seconds since 1970."""
+    packs: tuple[GitPack, ...]
+    """Of the commit itself, and of its submodules, outer ones first."""
+    texts: Mapping[str, str]
+    """The files in its project's folder that may name the project, by name."""
+
+
+class GitRepositories(Protocol):
+    """Repositories of others, on hosts that the operator lists."""
+
+    async def resolve(self, request: GitRequest) -> GitCommit:
+        """Return the commit that a ref has now.
+
+        Raises GitHostRefusedError, GitRefUnknownError or GitUnavailableError.
+        """
+        ...
+
+    async def fetch(self, origin: GitOrigin) -> GitFiles:
+        """Fetch a commit and its submodules, without running or unpacking anything of them.
+
+        Raises GitHostRefusedError, GitSourceRefusedError, GitUnavailableError or DiskFullError.
+        """
+        ...
+
+    async def keep_sdist(self, key: str, sdist: Path) -> Path:
+        """Keep a copy of the sdist that a sandbox made, under a key in hexadecimal; raise DiskFullError."""
+        ...
+
+    async def find_sdist(self, key: str) -> Path | None:
+        """Return the sdist of a key after a check of its content; None if there is none."""
         ...
 
 

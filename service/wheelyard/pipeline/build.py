@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.builds.build import BuildRequirement, Stage
+from wheelyard.domain.builds.build import BuildOrder, BuildRequirement, Stage
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.recipes.effective import SourceFile, amend_requirements
 from wheelyard.errors import BuildFailedError
@@ -37,7 +37,7 @@ async def build(job: Job, tools: Tools) -> Job:
         replace(job, log=tried), tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
     ) as conversation:
         await _give_job(conversation, job)
-        supplies = _Supplies(job, tools)
+        supplies = Supplies(job, tools)
         try:
             message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
         except BuildFailedError as error:
@@ -58,7 +58,7 @@ async def build(job: Job, tools: Tools) -> Job:
             requirements=supplies.given(),
             sources=sources,
             used_packages=used,
-            warnings=warnings,
+            warnings=(*(job.claim.order.origin.warnings if job.claim.order.origin else ()), *warnings),
         )
     # Its log has ended too only now.
     return job.knowing(built=replace(built, tried=tried.found()))
@@ -85,6 +85,7 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
         trace_headers=bool(job.healing and job.healing.added),
         config_settings=dict(recipe.config_settings),
         sources=sources,
+        relabel=_new_version(order),
         patches=[asdict(one) for one in recipe.patches],
         cythonize=list(recipe.cythonize),
         hooks={
@@ -92,6 +93,12 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
             "after-build": [asdict(one) for one in recipe.after_build],
         },
     )
+
+
+def _new_version(order: BuildOrder) -> dict[str, str] | None:
+    """Return the version that the wheel of a commit gets instead of its sdist's; None if it keeps that."""
+    made = order.origin.version if order.origin else None
+    return None if made is None or made == order.version else {"made": made, "version": order.version}
 
 
 async def _send_source(conversation: Conversation, number: int, source: tuple[SourceFile, Path]) -> dict[str, str]:
@@ -102,7 +109,7 @@ async def _send_source(conversation: Conversation, number: int, source: tuple[So
     return {"file": name, "url": what.url, "to": what.to}
 
 
-class _Supplies:
+class Supplies:
     """What a container has asked for and received."""
 
     def __init__(self, job: Job, tools: Tools) -> None:

@@ -17,6 +17,8 @@ from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
     CrateCache,
     Engine,
+    GitFiles,
+    GitRepositories,
     Images,
     LogSink,
     Network,
@@ -69,6 +71,8 @@ class Tools:
     heal: HealRules = field(default_factory=HealRules)
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
+    repositories: GitRepositories | None = None
+    """Repositories of others, for builds of commits; None where there are no such builds."""
     ca_bundle: Path | None = None
     """PEM certificates that the prefetcher of crates trusts. Default: those of its image."""
 
@@ -131,6 +135,8 @@ class Job:
     """A directory of the attempt's own, removed when it ends."""
     log: LogSink
     sdist: Path | None = None
+    commit: GitFiles | None = None
+    """The commit that its sdist is made of; None once the sdist is known."""
     brought: Path | None = None
     """The wheel that others built, in place of an sdist."""
     sources: tuple[Path, ...] = ()

@@ -35,11 +35,12 @@ async def prepare(job: Job, tools: Tools) -> Job:
     """
     job = await foresee(job, tools)
     try:
-        job, builder = await _prepare_builder(job, tools)
+        job, builder = await prepare_builder(job, tools, await _read_pyproject(job, tools))
     except (ImageBuildFailedError, PackageUnknownError):
         if not is_foresight(job):
             raise
-        job, builder = await _prepare_builder(await without_foresight(job), tools)
+        job = await without_foresight(job)
+        job, builder = await prepare_builder(job, tools, await _read_pyproject(job, tools))
     order = job.claim.order
     runtime = await tools.images.runtime(
         suite=order.builder, python=order.target.python, apt=order.recipe.test_apt, log=job.log
@@ -49,26 +50,31 @@ async def prepare(job: Job, tools: Tools) -> Job:
     return job.knowing(images=PreparedImages(builder=builder, runtime=runtime))
 
 
-async def _prepare_builder(job: Job, tools: Tools) -> tuple[Job, str]:
-    """Return the recipe's builder, with Rust added if the sdist's build requirements show that it needs Rust.
+async def prepare_builder(
+    job: Job, tools: Tools, pyproject: bytes | None, *, further: tuple[str, ...] = ()
+) -> tuple[Job, str]:
+    """Return the recipe's builder, with Rust added if the project's build requirements show that it needs Rust.
 
     A suite without Rust is tried as it is: some projects can build without it, and the others report that themselves.
     """
-    needs_rust = None if wants_crates(job) else await _find_rust_builder(job, tools)
+    needs_rust = None if wants_crates(job) else await _find_rust_builder(job, tools, pyproject)
     if needs_rust is None:
-        return job, await builder_of(job, tools)
+        return job, await builder_of(job, tools, further=further)
     with_rust = _adding(job, ToolchainName.RUST)
     try:
-        builder = await builder_of(with_rust, tools)
+        builder = await builder_of(with_rust, tools, further=further)
     except ToolchainTooOldError:
         await job.note(f"its build requires {needs_rust}, and {job.claim.order.builder} has no Rust")
-        return job, await builder_of(job, tools)
+        return job, await builder_of(job, tools, further=further)
     await job.note(f"its build requires {needs_rust}, so it gets Rust")
     return with_rust, builder
 
 
-async def _find_rust_builder(job: Job, tools: Tools) -> str | None:
-    pyproject = await asyncio.to_thread(tools.read_pyproject, known(job.sdist))
+async def _read_pyproject(job: Job, tools: Tools) -> bytes | None:
+    return await asyncio.to_thread(tools.read_pyproject, known(job.sdist))
+
+
+async def _find_rust_builder(job: Job, tools: Tools, pyproject: bytes | None) -> str | None:
     order = job.claim.order
     what = f"the pyproject.toml of {order.project} {order.version}"
     try:
@@ -87,13 +93,13 @@ def _adding(job: Job, toolchain: ToolchainName) -> Job:
     return replace(job, claim=replace(job.claim, order=replace(order, recipe=recipe)))
 
 
-async def builder_of(job: Job, tools: Tools) -> str:
-    """Return the builder of the order's suite and Python, with what its recipe adds."""
+async def builder_of(job: Job, tools: Tools, *, further: tuple[str, ...] = ()) -> str:
+    """Return the builder of the order's suite and Python, with what its recipe adds, and further system packages."""
     order = job.claim.order
     suite, recipe = order.builder, order.recipe
     packages = packages_for(recipe, manager=tools.images.package_manager(suite), suite=suite)
     return await tools.images.builder(
-        suite=suite, python=order.target.python, apt=packages, toolchains=recipe.toolchains, log=job.log
+        suite=suite, python=order.target.python, apt=(*packages, *further), toolchains=recipe.toolchains, log=job.log
     )
 
 
@@ -107,7 +113,9 @@ async def resolve(job: Job, tools: Tools) -> Job:
     network = granted_network(job, tools)
     limits = grant_limits(order.recipe, tools.limits).limits
     await job.note(f"{order.project} {order.version} for {order.target}, on the builder of {order.builder}")
-    await job.note(f"{order.sdist.filename} sha256={order.sdist.sha256}")
+    await job.note(str(order.origin or f"{order.sdist.filename} sha256={order.sdist.sha256}"))
+    for warning in order.origin.warnings if order.origin else ():
+        await job.note(f"warning: {warning}")
     if needs := (*order.recipe.toolchains, *order.recipe.apt):
         await job.note(f"recipe {order.recipe_digest[:12]}: {', '.join(needs)}")
     await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
@@ -125,9 +133,12 @@ async def fetch(job: Job, tools: Tools) -> Job:
     """Fetch the sdist and the recipe's sources into the cache, or find them there."""
     order = job.claim.order
     sdist = await tools.source.fetch(source_of(order))
-    return job.knowing(
-        sdist=sdist, sources=tuple([await _fetch_source(job, tools, one) for one in order.recipe.sources])
-    )
+    return job.knowing(sdist=sdist, sources=await fetch_sources(job, tools))
+
+
+async def fetch_sources(job: Job, tools: Tools) -> tuple[Path, ...]:
+    """Fetch the recipe's further files, in its order; raise SourceMismatchError."""
+    return tuple([await _fetch_source(job, tools, one) for one in job.claim.order.recipe.sources])
 
 
 def source_of(order: BuildOrder) -> IndexFile:
@@ -136,7 +147,7 @@ def source_of(order: BuildOrder) -> IndexFile:
         filename=order.sdist.filename,
         url=order.sdist.url,
         sha256=order.sdist.sha256,
-        kind=order.sdist.kind.value,
+        kind="wheel" if order.is_brought else "sdist",
         version=read_version(order.version),
         size_bytes=order.sdist.size_bytes,
     )

@@ -1,20 +1,24 @@
 """Turn a requirement into a build: choose release, builder and recipe, and submit it."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
 from wheelyard.build_events import note_cancelled, note_left, note_submitted
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
-from wheelyard.domain.builds.key import KeyFacts, build_key
+from wheelyard.domain.builds.git_identity import read_identity
+from wheelyard.domain.builds.git_source import GitOrigin, GitRequest, tagged_version, wheel_version
+from wheelyard.domain.builds.key import KeyFacts, build_key, source_digest
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Submission, Token
 from wheelyard.domain.catalogue.brought import choose_repairer
 from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue, choose_toolchains
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, repair_part
@@ -23,14 +27,17 @@ from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
+    GitHostRefusedError,
+    GitProjectUnknownError,
     NetworkRefusedError,
     RecipeError,
     ReleaseUnsupportedError,
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, RecipeRegistry, SourceIndex
+from wheelyard.interfaces import BuildStore, GitRepositories, RecipeRegistry, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +45,12 @@ class BuildRequest:
     """A request for a build."""
 
     requirement: str
+    """The requirement of a release; not read if there is a source in git."""
     python: str
     platform: str
     requested_by: str
+    git: GitRequest | None = None
+    """The source in git that is built, in place of a release of the index."""
     priority: Priority = Priority.INTERACTIVE
     prebuild_id: str | None = None
     """The prebuild that needs it."""
@@ -58,6 +68,8 @@ class BuilderFacts:
     build_number: int
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
+    own_projects: OwnProjects = field(default_factory=OwnProjects)
+    """The organisation's own projects, whose tags in git are releases."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +96,10 @@ class PlanBuild:
         recipes: RecipeRegistry,
         facts: BuilderFacts,
         builds: BuildStore | None = None,
+        repositories: GitRepositories | None = None,
     ) -> None:
-        """Keep what is known of projects and builders, and former builds, whose wheels may serve."""
+        """Keep what is known of projects and builders, former builds, whose wheels may serve, and sources in git."""
+        self._repositories = repositories
         self._source = source
         self._builds = builds
         self._recipes = recipes
@@ -97,6 +111,8 @@ class PlanBuild:
         Raise a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError or
         IndexUnavailableError if that cannot be done.
         """
+        if request.git is not None:
+            return await self._decide_git(request, request.git)
         requirement = parse_requirement(request.requirement)
         wanted, builder = self._choose_builder(request)
         page = await self._source.project(requirement.project)
@@ -105,6 +121,58 @@ class PlanBuild:
         target = Target(python=builder.python, policy=builder.policy)
         served = None if wanted == target else await self._order_that_serves(request, release, wanted)
         return served or self._order(request, release, target, builder.suite)
+
+    async def _decide_git(self, request: BuildRequest, wanted: GitRequest) -> BuildOrder:
+        """Return the order of the commit that a ref has now.
+
+        Raise also GitHostRefusedError, GitRefUnknownError, GitProjectUnknownError, GitSourceRefusedError or
+        GitUnavailableError.
+        """
+        if self._repositories is None:
+            raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
+        _, builder = self._choose_builder(request)
+        target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
+        found = await self._repositories.resolve(wanted)
+        origin = GitOrigin(
+            url=wanted.url, ref=wanted.ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag
+        )
+        files = await self._repositories.fetch(origin)
+        identity = await asyncio.to_thread(read_identity, files.texts)
+        project = wanted.project or identity.project
+        if project is None:
+            raise GitProjectUnknownError(source=str(wanted))
+        origin = replace(
+            origin,
+            moved_from=await self._moved_from(origin),
+            may_release=self._facts.own_projects.include(project),
+        )
+        stated = identity.version or tagged_version(origin.tag or "") or read_version("0")
+        recipe = merge_rules(self._recipes.find(project), version=stated, target=target, suite=suite)
+        label = f"{project} at {origin.commit[:12]}"
+        if recipe.unsupported is not None:
+            raise ReleaseUnsupportedError(
+                release=label, target=str(target), suite=suite, reason=recipe.unsupported.rstrip("."), others=[]
+            )
+        self._check_means(recipe, label, suite)
+        source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
+        return BuildOrder(
+            key=self._key(recipe, source_digest(source), target, suite, kind=SourceKind.GIT),
+            requirement=f"{project} @ {wanted}",
+            project=project,
+            version=str(wheel_version(stated, origin)),
+            sdist=source,
+            target=target,
+            builder=suite,
+            recipe_digest=recipe.digest,
+            recipe=recipe,
+        )
+
+    async def _moved_from(self, origin: GitOrigin) -> str | None:
+        """Return the commit that a tag had when it was built before, if it was another one."""
+        if origin.tag is None or self._builds is None:
+            return None
+        former = await self._builds.find_commit(origin.url, tag=origin.tag)
+        return former if former != origin.commit else None
 
     async def _order_that_serves(self, request: BuildRequest, release: Release, wanted: Target) -> BuildOrder | None:
         """Return an order for another target whose existing wheel also serves this one; None if there is none.
@@ -155,7 +223,7 @@ class PlanBuild:
         effective = merge_rules(recipe, version=release.version, target=target, suite=suite)
         if effective.unsupported is not None:
             raise self._unsupported(recipe, release, target, suite, effective.unsupported)
-        self._check_means(effective, release, suite)
+        self._check_means(effective, f"{release.project} {release.version}", suite)
         return BuildOrder(
             key=self._key(effective, release.sdist.sha256, target, suite),
             requirement=request.requirement,
@@ -205,7 +273,8 @@ class PlanBuild:
 
         Raise ToolchainTooOldError, or LookupError if its builder is not in the catalogue any more.
         """
-        key = self._key(recipe, order.sdist.sha256, order.target, order.builder, kind=order.sdist.kind)
+        digest = source_digest(order.sdist)
+        key = self._key(recipe, digest, order.target, order.builder, kind=order.sdist.kind)
         return replace(order, key=key, recipe=recipe, recipe_digest=recipe.digest)
 
     def _key(
@@ -249,17 +318,17 @@ class PlanBuild:
         target = Target(python=builder.python, policy=builder.policy)
         effective = merge_rules(recipe, version=release.version, target=target, suite=builder.suite)
         try:
-            self._check_means(effective, release, builder.suite)
+            self._check_means(effective, f"{release.project} {release.version}", builder.suite)
             choose_toolchains(self._facts.catalogue, effective.toolchains, suite=builder.suite)
         except (RecipeError, ToolchainTooOldError, NetworkRefusedError):
             return False
         return effective.unsupported is None
 
-    def _check_means(self, recipe: EffectiveRecipe, release: Release, suite: str) -> None:
+    def _check_means(self, recipe: EffectiveRecipe, release: str, suite: str) -> None:
         """Refuse at once a recipe that asks for what no worker can give."""
         packages_for(recipe, manager=self._facts.catalogue.suite[suite].package_manager, suite=suite)
         if recipe.network and not self._facts.network_for_recipes:
-            raise NetworkRefusedError(release=f"{release.project} {release.version}")
+            raise NetworkRefusedError(release=release)
 
     def _definition(self, suite: str, target: Target) -> str:
         return self._facts.definitions[target.policy.architecture, suite, target.python]
@@ -281,8 +350,9 @@ class RequestBuild(PlanBuild):
         store: BuildStore,
         recipes: RecipeRegistry,
         facts: BuilderFacts,
+        repositories: GitRepositories | None = None,
     ) -> None:
-        super().__init__(source=source, recipes=recipes, facts=facts, builds=store)
+        super().__init__(source=source, recipes=recipes, facts=facts, builds=store, repositories=repositories)
         self._store = store
 
     async def __call__(self, request: BuildRequest) -> Submission:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from wheelyard.build_events import note_ended, note_waiting
-from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
+from wheelyard.domain.builds.build import BuildOrder, Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.healing.findings import Finding, FindingKind
@@ -163,7 +163,13 @@ def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcom
 def _again(steps: Sequence[Step], again: Collection[Stage], failed: Step) -> list[Step]:
     """Return the steps that run again once what one lacked was added, and those after it, in order."""
     later = list(steps[list(steps).index(failed) + 1 :])
-    return [one for one in steps if one.stage in again or one in later]
+    return [one for one in steps if one.stage in again or one is failed or one in later]
+
+
+def _order_of_commit(job: Job) -> BuildOrder | None:
+    """Return the order of a commit with the version and the sdist that it turned out to have; None for other orders."""
+    order = job.claim.order
+    return order if order.origin is not None and order.origin.version is not None else None
 
 
 def _rounds_of(job: Job) -> Healing | None:
@@ -272,13 +278,19 @@ class _Attempt:
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
             if isinstance(went, Outcome):
-                return went
+                return replace(went, order=_order_of_commit(job))
             job, again = went
             if again:
                 todo = _again(self._steps, again, step)
         if job.wheel is not None and job.published is not None:
             _log.info("wheel-published", filename=job.wheel.filename, sha256=job.wheel.sha256)
-        return Outcome(status=Status.SUCCEEDED, wheel=job.wheel, published=job.published, healing=await conclude(job))
+        return Outcome(
+            status=Status.SUCCEEDED,
+            wheel=job.wheel,
+            published=job.published,
+            healing=await conclude(job),
+            order=_order_of_commit(job),
+        )
 
     async def _go(self, step: Step, job: Job, log: AttemptLog) -> tuple[Job, frozenset[Stage]] | Outcome:
         """Do a step; return the job, and the stages that run again if what it lacked was added, or how it all ended."""

@@ -18,6 +18,7 @@ LAYOUT = {
     "token": "token",
     "worker_life": "worker.alive",
     "recipes": "recipes",
+    "git": "cache/git",
     "file_cache": "cache/files",
     "crate_cache": "cache/crates",
     "archive_cache": "cache/archives",

@@ -19,6 +19,7 @@ from wheelyard.domain.access import Action, AuditFilter, OpenLimits
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.errors import IndexUnavailableError
+from wheelyard.interfaces import GitCommit
 
 
 @pytest.fixture
@@ -53,6 +54,61 @@ async def test_request_for_a_wheel_that_is_there_gets_it_at_once(harness: ApiHar
     assert (response.status_code, response.json()["joined"]) == (200, True)
     assert response.json()["wheel"]["filename"] == sample_wheel().filename
     assert response.headers["Location"] == f"/v1/builds/{build_id}"
+
+
+GIT = {"git": "https://git.example/acme/demo", "ref": "v1.2"}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+async def test_source_in_git_is_resolved_to_a_commit_that_the_build_shows(harness: ApiHarness) -> None:
+    harness.repositories.refs["v1.2"] = GitCommit(commit=COMMIT, tag="v1.2")
+    harness.repositories.texts["pyproject.toml"] = '[project]\nname = "demo"\nversion = "1.2"\n'
+    response = await harness.client.post("/v1/builds", json={"source": {**GIT, "subdirectory": "python"}})
+    body = response.json()
+    assert response.status_code == 202, response.text
+    assert (body["project"], body["version"], body["sdist"]) == ("demo", "1.2.dev0+g0123456789ab", None)
+    assert body["source"] == {
+        "git": "https://git.example/acme/demo",
+        "ref": "v1.2",
+        "commit": COMMIT,
+        "subdirectory": "python",
+        "tag": "v1.2",
+        "version": None,
+        "warnings": [],
+    }
+    assert body["requirement"] == "demo @ git+https://git.example/acme/demo@v1.2#subdirectory=python"
+
+
+async def test_moved_tag_is_told_in_the_answer(harness: ApiHarness) -> None:
+    harness.repositories.texts["pyproject.toml"] = '[project]\nname = "demo"\n'
+    for commit in (COMMIT, COMMIT[::-1]):
+        harness.repositories.refs["v1.2"] = GitCommit(commit=commit, tag="v1.2")
+        body = (await harness.client.post("/v1/builds", json={"source": GIT})).json()
+    (warning,) = body["source"]["warnings"]
+    assert COMMIT[:12] in warning
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ({**GIT, "git": "https://other.example/x"}, "git-host-refused"),
+        ({**GIT, "git": "file:///srv/x"}, "git-source-invalid"),
+        ({**GIT, "ref": "--upload-pack=x"}, "git-source-invalid"),
+        ({**GIT, "subdirectory": "../x"}, "git-source-invalid"),
+        ({**GIT, "ref": "v9"}, "git-ref-unknown"),
+        ({**GIT, "ref": COMMIT}, "git-project-unknown"),
+    ],
+)
+async def test_source_in_git_that_cannot_be_used_is_refused(
+    harness: ApiHarness, source: dict[str, str], code: str
+) -> None:
+    response = await harness.client.post("/v1/builds", json={"source": source})
+    assert_problem(response, status=422, code=code)
+
+
+@pytest.mark.parametrize("body", [{}, {"requirement": "pyyaml", "source": GIT}, {"source": {"ref": "v1"}}])
+async def test_request_has_either_a_requirement_or_a_source(harness: ApiHarness, body: dict[str, Any]) -> None:
+    assert_problem(await harness.client.post("/v1/builds", json=body), status=422, code="invalid-request")
 
 
 BETWEEN = "manylinux_2_40_x86_64"

@@ -24,7 +24,7 @@ EXAMPLES = {
 }
 """What each example is of, by the first word of its name."""
 DOCUMENTED = {
-    ("post", "/v1/builds"): {200, 202, 401, 403, 413, 422, 429, 500, 503, 507},
+    ("post", "/v1/builds"): {200, 202, 401, 403, 413, 422, 429, 500, 502, 503, 507},
     ("get", "/v1/builds"): {200, 401, 403, 422, 429, 500, 503},
     ("get", "/v1/builds/{build_id}"): {200, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 403, 404, 429, 500, 503},
@@ -128,6 +128,11 @@ async def test_problems_have_their_media_type_and_an_example_of_each_code(docume
         "unknown-target",
         "release-unsupported",
         "own-project",
+        "git-source-invalid",
+        "git-host-refused",
+        "git-ref-unknown",
+        "git-project-unknown",
+        "git-source-refused",
     }
 
 

@@ -58,6 +58,33 @@ def test_waiting_shows_stages_then_the_wheel(capsys: pytest.CaptureFixture[str])
     assert "pip install --only-binary :all:" in shown.out
 
 
+def test_source_in_git_is_sent_as_one_and_its_commit_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    sent: list[dict[str, object]] = []
+    source = {
+        "git": "https://git.example/demo",
+        "ref": "v1",
+        "commit": "ab" * 20,
+        "subdirectory": "",
+        "tag": "v1",
+        "version": None,
+        "warnings": ["The tag v1 was moved."],
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        document = build_document(Status.FAILED, joined=True)
+        return httpx.Response(202, json={**document, "sdist": None, "source": source})
+
+    wanted = WantedWheel(requirement="Demo @ git+https://git.example/demo@v1", python=None, platform=None)
+    with client_of(answer) as client:
+        build(client, wanted, wait=False, follow=False, as_json=False)
+    assert sent[0]["source"] == {"git": "https://git.example/demo", "ref": "v1", "project": "demo"}
+    assert "requirement" not in sent[0]
+    shown = capsys.readouterr().out
+    assert f"commit {'ab' * 20} (v1) of https://git.example/demo\n" in shown
+    assert "warning: The tag v1 was moved." in shown
+
+
 def test_following_shows_the_log_without_what_acts_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with client_of(service(Status.SUCCEEDED)) as client:
         build(client, WANTED, wait=False, follow=True, as_json=False)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from packaging.utils import canonicalize_name
-from tests.contract.samples import sample_order
+from tests.contract.samples import commit_order, commit_origin, sample_order
 from tests.fakes.access import MemoryTokens
 from tests.fakes.dependencies import MemoryMissingReleases
 from tests.unit.recipe_texts import parse_recipe
@@ -238,6 +238,15 @@ async def test_running_build_can_be_followed_and_cancelled(harness: WebHarness) 
     assert "hal" not in page.text.split("two")[1][:40]
     assert (await harness.send(f"/builds/{build_id}/cancel")).headers["Location"] == f"/builds/{build_id}"
     assert (await harness.api.attempts.beat(claim, lease_seconds=20)).cancel_requested
+
+
+async def test_build_of_a_commit_shows_where_it_is_from_and_that_its_tag_moved(harness: WebHarness) -> None:
+    origin = replace(commit_origin(), subdirectory="python", moved_from="ab" * 20)
+    submission = await harness.api.builds.submit(commit_order(origin=origin), requested_by="tests")
+    page = await harness.see(f"/builds/{submission.build.id}")
+    for text in (origin.url, origin.commit, "v1.2", "python", origin.warnings[0]):
+        assert text in page.text
+    assert "Sdist SHA-256" not in page.text
 
 
 async def test_build_that_waits_links_to_what_it_waits_for(harness: WebHarness) -> None:

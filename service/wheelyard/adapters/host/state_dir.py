@@ -22,6 +22,8 @@ class StateDir:
         self.worker_life: Final = root / "worker.alive"
         self.recipes: Final = root / "recipes"
         """Checkouts of the operator's repositories."""
+        self.git: Final = root / "cache" / "git"
+        """Fetched commits of sources in git, and the sdists that were made of them."""
         self.file_cache: Final = root / "cache" / "files"
         self.received: Final = root / "received"
         """Files without a name, while they are uploaded."""

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.git.program import SAFE_OPTIONS, GitError
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import run_program
@@ -30,14 +31,6 @@ _REFERENCE: Final = "refs/wheelyard/current"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LEFTOVER_SECONDS: Final = 3600.0
 """Age in seconds after which an incomplete checkout was interrupted. git's time limit is far shorter."""
-_SAFE: Final = (
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.symlinks=false"),
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "submodule.recurse=false"),
-    *("-c", "transfer.fsckObjects=true"),
-    *("-c", "gc.auto=0"),
-)
 _HELPER: Final = (
     '!f() { test "$1" != get || printf "username=%s\\npassword=%s\\n" "$WHEELYARD_GIT_USER" "$WHEELYARD_GIT_KEY"; }; f'
 )
@@ -78,7 +71,7 @@ class RecipeCheckout:
                 await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
                 async with self._alone():
                     await self._fetch()
-        except (OSError, ProgramMissingError, TimeoutError, _GitError) as error:
+        except (OSError, ProgramMissingError, TimeoutError, GitError) as error:
             reason = str(error) or f"git took more than {self._timeout_seconds:.0f} seconds"
             if reason != self._problem:
                 _log.warning("recipes-not-updated", source=str(self._source), reason=reason)
@@ -150,9 +143,9 @@ class RecipeCheckout:
             **_login(self._source),
         }
         directory = () if arguments[0] == "init" else (f"--git-dir={self._repository}",)
-        done = await run_program(["git", *_SAFE, *directory, *arguments], env=env)
+        done = await run_program(["git", *SAFE_OPTIONS, *directory, *arguments], env=env)
         if done.returncode != 0:
-            raise _GitError(done.error_text or f"git ended with {done.returncode}")
+            raise GitError(done.error_text or f"git ended with {done.returncode}")
         return done.text
 
 
@@ -177,10 +170,6 @@ def _login(source: GitSource) -> dict[str, str]:
         "GIT_CONFIG_KEY_1": f"credential.{source.url}.helper",
         "GIT_CONFIG_VALUE_1": _HELPER,
     }
-
-
-class _GitError(Exception):
-    """git answered with an error."""
 
 
 def _remove_old(commits: Path, *, current: str) -> None:

@@ -14,6 +14,7 @@ from wheelyard.adapters.store.rows import (
     Row,
     failure_json,
     healing_json,
+    order_columns,
     order_of,
     reading,
     timings_json,
@@ -70,6 +71,8 @@ update builds set status = next.status, stage = null, lease_until = null, wheel 
        uncounted = uncounted + case when %(counts)s then 0 else 1 end
 from next where builds.id = next.id returning builds.status, builds.lane
 """
+# What a commit's version and sdist turned out to be.
+_SET_SOURCE: Final = b"update builds set version = %(version)s, sdist = %(sdist)s where id = %(id)s"
 _FAIL_TAKEN: Final = b"""
 update builds set status = 'failed', stage = null, lease_until = null, failure = %(failure)s, finished_at = now()
 where id = %(id)s
@@ -134,6 +137,11 @@ class PostgresAttempts:
             if row is None:
                 return None
             await _close(connection, claim.build_id, claim.attempt, outcome)
+            if outcome.order is not None:
+                columns = order_columns(outcome.order)
+                await connection.execute(
+                    _SET_SOURCE, {key: columns[key] for key in ("version", "sdist")} | _fence(claim)
+                )
             await _record_wheel(connection, claim, outcome)
             if row["status"] != Status.QUEUED.value:
                 await release_dependents(connection, self._queue, claim.build_id)
@@ -195,7 +203,9 @@ def _fence(claim: Claim) -> dict[str, object]:
 async def _record_wheel(connection: Connection, claim: Claim, outcome: Outcome) -> None:
     if outcome.wheel is not None and outcome.published is not None:
         now = datetime.now(UTC)
-        entry = IndexEntry.of(claim.order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now)
+        entry = IndexEntry.of(
+            outcome.order or claim.order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now
+        )
         await record(connection, entry)
         await forget_uploads(connection, entry.wheel.filename)
 

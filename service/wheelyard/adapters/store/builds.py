@@ -107,6 +107,10 @@ _TYPICAL: Final = """
 select project, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at)) as seconds
 from builds where project = any(%(projects)s) and status = 'succeeded' and started_at is not null group by project
 """
+_FIND_COMMIT: Final = """
+select sdist->'git'->>'commit' as commit from builds
+where sdist->'git'->>'url' = %(url)s and sdist->'git'->>'tag' = %(tag)s order by sequence desc limit 1
+"""
 # A build without an attempt ends at once. A running one learns of it by its next heartbeat. A finished one stays as it
 # is.
 _CANCEL: Final = b"""
@@ -325,6 +329,11 @@ class PostgresBuilds:
         if joined_id != build_id:
             await want_again(connection, joined_id, place)
         return Submission(build=await _read(connection, joined_id), joined=True)
+
+    async def find_commit(self, url: str, *, tag: str) -> str | None:
+        """Return the commit of the newest build of a repository's tag; None if there is none."""
+        row = await self._database.fetch_one(_FIND_COMMIT, {"url": url, "tag": tag})
+        return None if row is None else row["commit"]
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Return the median duration in seconds of each project's builds."""

@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from packaging.utils import canonicalize_name
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wheelyard.api.schemas.base import ID_BEGINNING, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
 from wheelyard.domain.builds.build import AwaitedBuild, Build, BuildSummary, Stage, Status
+from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
@@ -29,17 +30,42 @@ from wheelyard.domain.builds.records import (
 from wheelyard.domain.packaging.target import Target
 
 
-class NewBuild(Body):
-    """A wheel to build."""
+class NewGitSource(Body):
+    """A commit, tag or branch of a git repository, on a host that the operator lists."""
 
-    requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
+    git: Annotated[str, Field(min_length=1, max_length=500, examples=["https://git.example/acme/billing"])]
+    """Address of the repository, without a user, password or query."""
+    ref: Annotated[str | None, Field(max_length=200, examples=["v1.2"])] = None
+    """Tag, branch, or commit with all its digits. Default: the repository's default branch."""
+    subdirectory: Annotated[str | None, Field(max_length=200)] = None
+    """Folder of the project in the repository. Default: its root."""
+    project: Annotated[str | None, Field(max_length=200)] = None
+    """Name of the project; needed only if its ``pyproject.toml`` or ``setup.cfg`` does not state it."""
+
+    def as_request(self) -> GitRequest:
+        """Return the domain's request; raise GitSourceInvalidError."""
+        return GitRequest.of(url=self.git, ref=self.ref, subdirectory=self.subdirectory, project=self.project)
+
+
+class NewBuild(Body):
+    """A wheel to build: of a release (``requirement``), or of a commit (``source``)."""
+
+    requirement: Annotated[str | None, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])] = None
     """Project name with an optional version specifier (PEP 508, no markers or URLs). Extras have no effect."""
+    source: NewGitSource | None = None
+    """A source in git, in place of a requirement."""
     python: Annotated[str | None, Field(max_length=20, examples=["3.13"])] = None
     """CPython version of the wheel. Default: see ``GET /v1/targets``."""
     platform: Annotated[str | None, Field(max_length=80, examples=["manylinux_2_36_x86_64"])] = None
     """Platform of the wheel, as a platform tag. Default: see ``GET /v1/targets``."""
     priority: Priority = Priority.INTERACTIVE
     """``interactive`` builds run before all ``batch`` builds; requesters of the same priority take turns."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.requirement is None) == (self.source is None):
+            raise ValueError("give either a requirement or a source")
+        return self
 
 
 class BuildChoice(Body):
@@ -163,6 +189,37 @@ class SdistView(View):
     size_bytes: int | None
 
 
+class GitSourceView(View):
+    """The commit that a build starts from."""
+
+    git: str
+    """Address of the repository."""
+    ref: str
+    """The tag, branch or commit that was requested."""
+    commit: str
+    """What it was when the build was requested."""
+    subdirectory: str
+    tag: str | None
+    """The tag, if ``ref`` is one."""
+    version: str | None
+    """The version that the project gives itself; null until its sdist is made."""
+    warnings: tuple[str, ...]
+    """What users must know of it, such as that the tag was moved."""
+
+    @classmethod
+    def of(cls, origin: GitOrigin) -> Self:
+        """Return the view."""
+        return cls(
+            git=origin.url,
+            ref=origin.ref,
+            commit=origin.commit,
+            subdirectory=origin.subdirectory,
+            tag=origin.tag,
+            version=origin.version,
+            warnings=origin.warnings,
+        )
+
+
 class BuildSummaryView(View):
     """A build in a list."""
 
@@ -260,7 +317,10 @@ class BuildView(View):
     platform: str
     builder: str
     """Name of the builder's suite."""
-    sdist: SdistView
+    sdist: SdistView | None
+    """Null until the sdist of a commit is made."""
+    source: GitSourceView | None = None
+    """The commit that the sdist is made of; null for a release of the index."""
     recipe_digest: str
     key: str
     """Content key: requests with the same key share one build."""
@@ -337,7 +397,8 @@ def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
         "python": order.target.python,
         "platform": order.target.platform,
         "builder": order.builder,
-        "sdist": order.sdist,
+        "sdist": order.sdist if order.sdist.sha256 else None,
+        "source": order.origin and GitSourceView.of(order.origin),
         "recipe_digest": order.recipe_digest,
         "key": order.key,
         "status": build.status,

@@ -17,7 +17,12 @@ BuildIdOrProject = Annotated[
 
 def build(  # noqa: PLR0913  (one parameter an option)
     requirement: Annotated[
-        str, typer.Argument(metavar="NAME", help="Project, with an optional version specifier: 'pyyaml>=6,<7'.")
+        str,
+        typer.Argument(
+            metavar="NAME|git+URL",
+            help="Project, with an optional version specifier: 'pyyaml>=6,<7'; or a source in git: "
+            "git+https://HOST/PATH@REF#subdirectory=FOLDER, with 'NAME @ ' before it if needed.",
+        ),
     ],
     *,
     python: Annotated[
@@ -49,11 +54,14 @@ def build(  # noqa: PLR0913  (one parameter an option)
     If an equal build exists, the request joins it. Without --wait or --follow the command returns at once.
     Ctrl-C does not stop the build.
 
+    A source in git must be on a host that the operator lists. Its wheel is a development version with the commit in it.
+
     \b
     [bold]Examples[/bold]
     wheelyard build markupsafe --wait
     wheelyard build 'pyyaml>=6,<7' --python 3.13 --follow
     wheelyard build lxml --wait --json | jq -r .wheel.install
+    wheelyard build git+https://git.example/acme/billing@v1.2 --wait
     """
     from wheelyard.cli.builds import WantedWheel
     from wheelyard.cli.builds import build as run

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
 from wheelyard.domain.healing.findings import Finding
 from wheelyard.domain.healing.healing import Healing
@@ -236,17 +237,24 @@ class SourceKind(StrEnum):
     SDIST = "sdist"
     WHEEL = "wheel"
     """A wheel that others built: it is repaired and verified."""
+    GIT = "git"
+    """A commit of a git repository: its sdist is made in a sandbox first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SdistSource:
-    """The sdist, or the brought wheel, that a build starts from; fixed when the build is created."""
+    """The sdist, or the brought wheel, that a build starts from; fixed when the build is created.
+
+    The sdist of a commit is made by the build: until then its file name and hash are empty.
+    """
 
     filename: str
     url: str
     sha256: str
     size_bytes: int | None
     kind: SourceKind = SourceKind.SDIST
+    git: GitOrigin | None = None
+    """The commit that the sdist is made of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,6 +279,11 @@ class BuildOrder:
     def is_brought(self) -> bool:
         """Return whether its source is a wheel that others built; its target is then where that is repaired."""
         return self.sdist.kind is SourceKind.WHEEL
+
+    @property
+    def origin(self) -> GitOrigin | None:
+        """Return the commit that it starts from; None if it starts from a file."""
+        return self.sdist.git
 
     @property
     def resource_request(self) -> ResourceRequest:

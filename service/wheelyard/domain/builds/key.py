@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from wheelyard.domain.builds.build import SourceKind
+from wheelyard.domain.builds.build import SdistSource, SourceKind
 from wheelyard.domain.packaging.target import Target
 
 
@@ -44,6 +44,18 @@ def build_key(facts: KeyFacts) -> str:
     ]
     if facts.source_kind is not SourceKind.SDIST:  # keys of sdists are stored, and stay what they are
         parts.append(facts.source_kind.value)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def source_digest(source: SdistSource) -> str:
+    """Return what identifies a source in keys: the hash of its file, or of the commit that its sdist is made of.
+
+    The tag counts, because it sets the version of many projects. The sdist's own hash does not: it is known later.
+    """
+    origin = source.git
+    if origin is None:
+        return source.sha256
+    parts = [origin.url, origin.commit, origin.subdirectory, origin.tag, origin.may_release]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -121,6 +121,8 @@ class Outcome:
     log_truncated: bool = False
     healing: Healing | None = None
     """How the attempt healed itself; None if nothing was added or tried again."""
+    order: BuildOrder | None = None
+    """The order of a commit, once its sdist is made: with the version and the sdist that it has."""
     wait_seconds: float = 0.0
     """Seconds before a retry."""
     counts: bool = True

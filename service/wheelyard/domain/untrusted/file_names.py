@@ -10,6 +10,7 @@ from packaging.utils import (
     InvalidName,
     NormalizedName,
     canonicalize_name,
+    parse_sdist_filename,
     parse_wheel_filename,
 )
 from packaging.version import Version
@@ -63,6 +64,18 @@ def read_wheel_name(filename: str) -> WheelName:
         return WheelName(*parse_wheel_filename(filename))
     except ValueError as error:
         raise RefusedTextError(str(error)) from error
+
+
+def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
+    """Parse an sdist's file name into its project and version; raise RefusedTextError."""
+    if len(filename) > MAX_NAME:
+        raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
+    _check_numbers(filename)
+    try:
+        project, version = parse_sdist_filename(filename)
+    except ValueError as error:
+        raise RefusedTextError(str(error)) from error
+    return read_project_name(project), version
 
 
 def find_wheel_name(filename: str) -> WheelName | None:

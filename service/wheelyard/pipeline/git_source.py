@@ -1,0 +1,149 @@
+"""The first stages of a build of a commit: fetch it, and have a sandbox make its sdist.
+
+From then on it is a build of that sdist. What the commit's version is, is known only now, so the order is completed
+here (docs/decisions/0042).
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage
+from wheelyard.domain.builds.git_source import wheel_version
+from wheelyard.domain.builds.key import source_digest
+from wheelyard.domain.untrusted.file_names import read_sdist_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import BuildFailedError, InvalidSdistError
+from wheelyard.interfaces import GitFiles
+from wheelyard.pipeline.build import Supplies, python_path
+from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job
+from wheelyard.pipeline.conversation import Conversation
+from wheelyard.pipeline.job import Job, PreparedImages, Tools, known
+from wheelyard.pipeline.prepare import fetch_sources, prepare, prepare_builder
+
+_GIT_PACKAGE: Final = "git"
+"""The system package of git, which has this name in every distribution that suites are made of."""
+
+
+async def fetch_commit(job: Job, tools: Tools) -> Job:
+    """Fetch the commit with its submodules, or find the sdist that was made of it; fetch the recipe's sources."""
+    order, repositories = job.claim.order, known(tools.repositories)
+    origin = known(order.origin)
+    job = job.knowing(sources=await fetch_sources(job, tools))
+    made = await repositories.find_sdist(_sdist_key(job, tools))
+    if made is not None:
+        await job.note(f"its sdist was made before: {made.name}")
+        return await _with_sdist(job, made)
+    files = await repositories.fetch(origin)
+    for pack in files.packs[1:]:
+        await job.note(f"submodule {pack.path} at commit {pack.commit}")
+    return job.knowing(commit=files)
+
+
+async def prepare_commit(job: Job, tools: Tools) -> Job:
+    """Make the sdist in a sandbox, unless it is there, and prepare its build."""
+    if job.sdist is None:
+        sdist = await _make_sdist(job, tools, known(job.commit))
+        key, job = _sdist_key(job, tools), await _with_sdist(job, sdist)
+        await known(tools.repositories).keep_sdist(key, sdist)
+    return await prepare(job, tools)
+
+
+def _sdist_key(job: Job, tools: Tools) -> str:
+    """Return the key of the sdist: what it is made of, and what makes it. All targets share it."""
+    order = job.claim.order
+    parts = [source_digest(order.sdist), order.recipe_digest, hashlib.sha256(tools.agent).hexdigest()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+async def _make_sdist(job: Job, tools: Tools, files: GitFiles) -> Path:
+    """Return the sdist that the project's backend makes in a container with git, and without a network.
+
+    Raises:
+        BuildFailedError: the backend made none.
+        InvalidSdistError: the commit cannot be checked out, or its folder is missing.
+    """
+    pyproject = files.texts.get("pyproject.toml", "").encode()
+    with_tools, image = await prepare_builder(job, tools, pyproject, further=(_GIT_PACKAGE,))
+    await job.note(f"the sdist is made in builder image {image}")
+    working = with_tools.knowing(images=PreparedImages(builder=image, runtime=None))
+    async with open_job(working, tools, stage=Stage.PREPARE, image=image, python=TOOLS_PYTHON) as conversation:
+        await _give_commit(conversation, working, files)
+        supplies = Supplies(working, tools)
+        try:
+            message = await expect_report(conversation, working, tools, stage=Stage.PREPARE, supply=supplies.answer)
+        except BuildFailedError as error:
+            error.requirements = tuple(one.filename for one in supplies.given())
+            raise
+        name = str(message.fields.get("sdist"))
+        path = conversation.files.get(name)
+        if path is None:
+            raise conversation.refuse(f"its report names {name[:200]!r}, which is no sdist that it sent")
+    pointers = message.fields.get("pointers")
+    if isinstance(pointers, int) and pointers > 0:
+        await job.note(f"warning: {pointers} files are in Git LFS: only their pointers are in the sdist")
+    return path
+
+
+async def _give_commit(conversation: Conversation, job: Job, files: GitFiles) -> None:
+    order, recipe, origin = job.claim.order, job.claim.order.recipe, known(job.claim.order.origin)
+    packs = []
+    for number, pack in enumerate(files.packs):
+        name = f"commit-{number}.pack"
+        await conversation.send_file(pack.file, name=name)
+        packs.append({"file": name, "path": pack.path, "commit": pack.commit})
+    await conversation.send(
+        "make-sdist",
+        packs=packs,
+        tag=origin.tag,
+        subdirectory=origin.subdirectory,
+        time=files.time,
+        python=python_path(order.target.python),
+        toolchains=list(recipe.toolchains),
+        env=dict(recipe.env),
+        config_settings=dict(recipe.config_settings),
+    )
+
+
+async def _with_sdist(job: Job, sdist: Path) -> Job:
+    """Return the job with its sdist, and the order with what the sdist's name says."""
+    order = job.claim.order
+    origin = known(order.origin)
+    project, made = _read_name(sdist.name)
+    if project != order.project:
+        reason = f"it is of the project {project}, and {order.project} was ordered"
+        raise InvalidSdistError(file=sdist.name, reason=reason)
+    version = wheel_version(made, origin)
+    digest, size = await asyncio.to_thread(_measure, sdist)
+    await job.note(f"{sdist.name} sha256={digest}")
+    if version != made:
+        await job.note(f"its version is {made}; the wheel's is {version}, which never replaces a release")
+    source = SdistSource(
+        filename=sdist.name,
+        url=str(origin),
+        sha256=digest,
+        size_bytes=size,
+        kind=SourceKind.GIT,
+        git=replace(origin, version=str(made)),
+    )
+    known_order = replace(order, version=str(version), sdist=source)
+    return job.knowing(sdist=sdist, commit=None, claim=replace(job.claim, order=known_order))
+
+
+def _read_name(filename: str) -> tuple[NormalizedName, Version]:
+    """Return an sdist's project and version; raise InvalidSdistError."""
+    try:
+        return read_sdist_name(filename)
+    except RefusedTextError as error:
+        raise InvalidSdistError(file=filename, reason=f"its name is not that of an sdist ({error})") from error
+
+
+def _measure(sdist: Path) -> tuple[str, int]:
+    with sdist.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest(), sdist.stat().st_size
