@@ -41,7 +41,6 @@ _WELL_KNOWN = frozenset(
             "wheel",
             "uv",
             "virtualenv",
-            "build",
             "packaging",
             "certifi",
             "urllib3",
