@@ -18,9 +18,10 @@ LATER = {name: attack for name, attack in WHEELS.items() if name not in AT_READI
 
 KINDS = {
     "zip-ambiguous": (
-        "absolute_path backslash bomb case_collision deep_path device drive duplicate_member file_and_folder "
-        "long_name many_members name_with_nul normal_form_collision odd_path overlapping_members path_escape "
-        "pipe reversed_name setuid_program symbolic_link terminal_escapes "
+        "absolute_path backslash bomb bytes_behind_the_directory bytes_between_members case_collision "
+        "deep_path device drive duplicate_member file_and_folder header_with_another_size hidden_member "
+        "long_name many_members member_with_two_names name_with_nul normal_form_collision odd_path "
+        "overlapping_members path_escape pipe reversed_name setuid_program symbolic_link terminal_escapes "
     ),
     "scripts-invalid": (
         "data_in_place_of_python entry_point_in_place_of_python script_in_place_of_python script_outside "
@@ -38,10 +39,7 @@ KINDS = {
     "record-mismatch": (
         "record_twice record_with_a_ghost record_with_weak_hash record_with_wrong_hash record_without_a_file "
     ),
-    "wheel-unreadable": (
-        "entry_points_without_encoding member_with_two_names name_without_encoding tags_without_encoding "
-        "wrong_checksum "
-    ),
+    "wheel-unreadable": ("entry_points_without_encoding name_without_encoding tags_without_encoding wrong_checksum "),
 }
 """The attacks by the kind of their refusal."""
 KIND_OF = {name: kind for kind, names in KINDS.items() for name in names.split()}

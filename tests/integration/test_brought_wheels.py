@@ -99,6 +99,49 @@ async def test_false_older_tag_is_corrected(harness: ContainerHarness) -> None:
     assert wheel.policy in wheel.tag
 
 
+def _members(wheel: Path) -> dict[str, bytes]:
+    """Return the members of a wheel, without the RECORD."""
+    with zipfile.ZipFile(wheel) as bundle:
+        return {name: bundle.read(name) for name in bundle.namelist() if not name.endswith("/RECORD")}
+
+
+async def test_wheel_with_a_module_that_calls_itself_pure_is_corrected(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "native")
+    members = _members(raw)
+    text = f"{info_folder(raw.name)}/WHEEL"
+    members[text] = members[text].replace(b"Root-Is-Purelib: false", b"Root-Is-Purelib: true")
+    wheel = known((await _accept(_bring(harness, "native", raw.name, pack_wheel(raw.name, members)))).wheel)
+    assert wheel.changes[0].startswith("Corrected: Root-Is-Purelib: it is true")
+
+
+async def test_wheel_that_chooses_among_machines_when_it_runs_stays_as_it_is(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "native")
+    library = next(content for name, content in _members(raw).items() if name.endswith(".so"))
+    foreign = library[:18] + (183).to_bytes(2, "little") + library[20:]
+    name = "native-1.0-py3-none-any.whl"
+    metadata = _members(raw)[f"{info_folder(raw.name)}/METADATA"]
+    members = {
+        "native/__init__.py": b"",
+        "native/lib_x86_64.so": library,
+        "native/lib_aarch64.so": foreign,
+        f"{info_folder(name)}/METADATA": metadata,
+    }
+    wheel = known((await _accept(_bring(harness, "native", name, pack_wheel(name, members)))).wheel)
+    assert (wheel.filename, wheel.changes) == (name, ())
+    assert any("64-bit AArch64 and 64-bit x86-64" in warning for warning in wheel.warnings)
+
+
+async def test_file_for_debuggers_does_not_fail_the_audit(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "native")
+    members = _members(raw)
+    module = next(name for name in members if name.endswith(".so"))
+    sections = int.from_bytes(members[module][40:48], "little")
+    # As objcopy --only-keep-debug leaves it: section headers, and no content that could be read.
+    members["native/debug/_fast.debug"] = members[module][:64] + bytes(sections - 64) + members[module][sections:]
+    wheel = known((await _accept(_bring(harness, "native", raw.name, pack_wheel(raw.name, members)))).wheel)
+    assert wheel.extensions == ("native._fast",)
+
+
 async def test_library_that_is_nowhere_is_named(harness: ContainerHarness) -> None:
     raw = await _build_raw(harness, "needs-library", WITH_YAML)
     build = await _bring(harness, "needs-library", raw.name, raw.read_bytes()).go()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +15,16 @@ _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 _ALIAS = re.compile(r"(manylinux1|manylinux2010|manylinux2014)_(\w+)")
 _GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}  # PEP 600
 
-# auditwheel 6.8 with three changes that it has no options for, in the program that its command line runs
+# auditwheel 6.8 with four changes that it has no options for, in the program that its command line runs
 # (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/wheel_abi.py):
 # - "show" has no --exclude, so it would report the libraries that were excluded on purpose
 #   (https://github.com/pypa/auditwheel/issues/422);
 # - an extension module that only calls Python's functions may not link to a libc, and both commands then fail. It was
-#   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564);
+#   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564). That of the tags is
+#   not asked for, since a tag for musl beside one for no libc would have the wheel judged by musl's policies;
 # - a library that its policies promise on every host is never grafted, so those that are wanted all the same are taken
-#   from the policies (https://github.com/pypa/auditwheel/issues/598).
+#   from the policies (https://github.com/pypa/auditwheel/issues/598);
+# - a file that pyelftools cannot read ends it, also debug information that nothing loads.
 _PROGRAM = """
 import sys
 from dataclasses import replace
@@ -32,6 +35,7 @@ from auditwheel.main import main
 from auditwheel.policy import WheelPolicies
 analyze, excluded = wheel_abi.analyze_wheel_abi, frozenset(sys.argv.pop(1).split())
 make, grafted = WheelPolicies.__init__, sys.argv.pop(1).split()
+read, ignored = wheel_abi.elf_file_filter, frozenset(sys.argv.pop(1).splitlines())
 def make_without(policies, **options):
     make(policies, **options)
     policies._policies = [
@@ -42,8 +46,11 @@ def is_grafted(name):
     return any(fnmatchcase(name, pattern) for pattern in grafted)
 WheelPolicies.__init__ = make_without
 def analyze_here(libc, arch, wheel, exclude, *more, **options):
-    return analyze(libc or Libc.detect(), arch, wheel, exclude | excluded, *more, **options)
+    return analyze(Libc.detect(), arch, wheel, exclude | excluded, *more, **options)
+def read_others(paths):
+    return read(path for path in paths if str(path) not in ignored)
 wheel_abi.analyze_wheel_abi = analyze_here
+wheel_abi.elf_file_filter = read_others
 sys.exit(main())
 """
 
@@ -55,12 +62,18 @@ class GraftRules(NamedTuple):
     """Libraries that are neither grafted nor counted against the policy."""
     graft: Sequence[str] = ()
     """Libraries that are grafted although the policies promise them on every host."""
+    ignored: Sequence[str] = ()
+    """Members that nothing loads and that pyelftools cannot read."""
+
+    def wants(self, soname: str) -> bool:
+        """Return whether a library is grafted even if the policies promise it."""
+        return any(fnmatchcase(soname, pattern) for pattern in self.graft)
 
 
 def auditwheel_command(*arguments: str, rules: GraftRules) -> list[str]:
     """Return the command for auditwheel with a recipe's rules."""
     program = [str(TOOLS / "python"), "-I", "-c", _PROGRAM]
-    return [*program, " ".join(rules.exclude), " ".join(rules.graft), *arguments]
+    return [*program, " ".join(rules.exclude), " ".join(rules.graft), "\n".join(rules.ignored), *arguments]
 
 
 def audit_wheel(wheel: Path, *, rules: GraftRules, env: Mapping[str, str]) -> dict[str, Any]:

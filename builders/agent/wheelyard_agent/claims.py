@@ -10,13 +10,14 @@ import posixpath
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wheelyard_agent.audit import glibc_of, newest_symbols
 from wheelyard_agent.elf import ModulePlace, installed_member, module_place
 from wheelyard_agent.elf_file import ElfFile, read_elf
+from wheelyard_agent.free_threading import GilUse, gil_use
 
 Version = tuple[int, int]
 StableSymbols = Mapping[str, Version]
@@ -26,10 +27,12 @@ _MOST_LIES = 100
 _SHOWN = 5
 _PLATFORM = re.compile(r"(?:many|musl)?linux(?:1|2010|2014|_\d+_\d+)?_(\w+)")
 _SUFFIX = re.compile(r"\.cpython-(\d)(\d+)([a-z]*)(?:-(.+))?")
+_FREE_THREADED = re.compile(r"cp3\d+t")
 _CPYTHON = re.compile(r"cp(\d)(\d*)")
 _HOST_LIBRARY = re.compile(
     r"(?:lib(?:c|m|dl|rt|util|pthread|gcc_s|stdc\+\+|python3[\w.]*)|ld-linux[\w-]*)\.so(?:\.\d+)*"
 )
+_MUSL = re.compile(r"(?:libc\.musl-|ld-musl-)[\w-]+\.so\.1")
 _PYTHON_SYMBOL = re.compile(r"_?Py[A-Z_]\w*")
 _EXAMPLES = frozenset({"test", "tests", "testing", "testdata", "test_data", "data", "fixtures", "samples", "examples"})
 # Bits, byte order and e_machine of each architecture of platform tags (the processor supplements of the ELF gABI).
@@ -73,6 +76,11 @@ class Tags(NamedTuple):
         return only if only in _MACHINES else None
 
     @property
+    def musl_platforms(self) -> tuple[str, ...]:
+        """Return the platforms with musl's libc."""
+        return tuple(one for one in self.platforms if one.startswith("musllinux_"))
+
+    @property
     def is_general(self) -> bool:
         """Return whether it claims every Python of a major version."""
         return self.abis == ("none",) and all(one.startswith("py") for one in self.interpreters)
@@ -112,6 +120,20 @@ class NativeFile(NamedTuple):
     """None for a file of another platform's format."""
     format: str
     """``ELF``, ``Mach-O`` or ``PE``."""
+    gil: GilUse | None = None
+    """Why a free-threaded Python that imports it switches its GIL on."""
+
+    @property
+    def platform_name(self) -> str:
+        """Return the platform that loads it, in words."""
+        if self.elf is None:
+            return {"Mach-O": "macOS", "PE": "Windows"}[self.format]
+        return f"{self.elf.bits}-bit {_MACHINE_NAMES.get(self.elf.machine, f'machine {self.elf.machine}')}"
+
+    @property
+    def name(self) -> str:
+        """Return its name without folders."""
+        return self.member.rpartition("/")[2]
 
     @property
     def is_example(self) -> bool:
@@ -124,17 +146,25 @@ class NativeFile(NamedTuple):
             return f"it is a {self.format} file, which Linux does not load"
         built_for = (self.elf.bits, self.elf.order, self.elf.machine)
         if tags.architecture is None or self.elf is _NOT_NATIVE or _MACHINES[tags.architecture] == built_for:
-            return ""
+            musl = next(filter(_MUSL.fullmatch, self.elf.needed), None)
+            is_for_glibc = any(glibc_of(one) for one in tags.platforms) and not tags.musl_platforms
+            return f"it links to {musl}, which hosts with glibc lack" if musl and is_for_glibc else ""
         machine = _MACHINE_NAMES.get(self.elf.machine, f"machine {self.elf.machine}")
         return f"it is a {self.elf.bits}-bit ELF file for {machine}, and the tag says {tags.architecture}"
 
 
 def check_claims(wheel: Path) -> list[dict[str, Any]]:
     """Return the lies of a wheel file, with ``kind``, ``subject``, ``detail`` and ``fatal`` each; fatal ones first."""
+    files = read_natives(wheel)
     with zipfile.ZipFile(wheel) as bundle:
         names = bundle.namelist()
-        files = [file for name in names if (file := _read_member(bundle, name)) is not None]
     return find_lies(Tags.of(wheel.name), files, names, stable=_stable_symbols() if files else {})
+
+
+def read_natives(wheel: Path) -> list[NativeFile]:
+    """Return the native files of a wheel."""
+    with zipfile.ZipFile(wheel) as bundle:
+        return [file for name in bundle.namelist() if (file := _read_member(bundle, name)) is not None]
 
 
 def _read_member(bundle: zipfile.ZipFile, name: str) -> NativeFile | None:
@@ -161,8 +191,9 @@ def read_native(member: str, data: bytes) -> NativeFile | None:
         return NativeFile(member, place, _NOT_NATIVE, "") if place is not None and place.tag else None
     if place is not None and place.entry_point not in data:
         # Setuptools tags everything that it compiles, but what is damaged may have lost the name.
-        place = place if place.tag and elf and elf.damage else None
-    return NativeFile(member, place, elf, kind)
+        place = place if place.tag and elf and (elf.damage or elf.no_library) else None
+    gil = gil_use(data, elf, place.module) if place is not None and elf is not None else None
+    return NativeFile(member, place, elf, kind, gil)
 
 
 def find_lies(
@@ -180,9 +211,11 @@ def find_lies(
     found = [
         *_damaged(tags, files),
         *_for_others(tags, files),
+        *_libraries_for_others(tags, files),
         *_misnamed(tags, files, installed),
         *_too_general(tags, files, installed, stable),
         *_beyond_stable_abi(tags, files, stable),
+        *_not_free_threaded(tags, files),
         *_search_paths(files, installed),
         *_insecure(files),
     ]
@@ -224,11 +257,35 @@ def lie(kind: str, subject: str, detail: str, *, fatal: bool = True) -> dict[str
 
 def _damaged(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
     """A damaged file matters if Python imports it, or another file of the wheel links to it."""
-    linked = {name for file in files if file.elf for name in file.elf.needed}
+    loaded = _loaded(tags, files)
     for file in files:
-        if file.elf and file.elf.damage:
-            is_used = Path(file.member).name in linked or (file.place is not None and _is_imported(tags, file.place))
-            yield lie("elf-corrupt", file.member, file.elf.damage, fatal=is_used and not file.is_example)
+        if file.elf is None:
+            continue
+        is_used = file.member in loaded and not file.is_example
+        if damage := file.elf.damage or (file.elf.no_library if is_used else ""):
+            yield lie("elf-corrupt", file.member, damage, fatal=is_used)
+        elif file.place is not None and file.place.tag and is_used and file.elf.knows_symbols:
+            entry = file.place.entry_point.decode()
+            if entry not in file.elf.provided:
+                damage = f"its text has {entry}, which Python calls, and its symbol table has not"
+                yield lie("elf-corrupt", file.member, damage)
+
+
+def loaded_members(wheel: Path) -> frozenset[str]:
+    """Return the native members of a wheel that Python imports, or that another one of them links to."""
+    return _loaded(Tags.of(wheel.name), read_natives(wheel))
+
+
+def _loaded(tags: Tags, files: Sequence[NativeFile]) -> frozenset[str]:
+    """A library counts only if no whole file has its name too, such as the one beside a copy for debuggers."""
+    linked = {name for file in files if file.elf for name in file.elf.needed}
+    whole = {file.name for file in files if file.elf and not (file.elf.damage or file.elf.no_library)}
+    return frozenset(
+        file.member
+        for file in files
+        if (file.place is not None and _is_imported(tags, file.place))
+        or (file.name in linked and file.name not in whole)
+    )
 
 
 def _modules(files: Sequence[NativeFile]) -> dict[str, list[tuple[NativeFile, ModulePlace]]]:
@@ -268,6 +325,15 @@ def _for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, A
                 yield lie("foreign-platform", file.member, detail, fatal=fatal)
 
 
+def _libraries_for_others(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
+    """A library of another machine is a lie if the wheel's own files link to it, and it has no other of that name."""
+    linked = {name for file in files if file.elf and not file.strange_to(tags) for name in file.elf.needed}
+    usable = {file.name for file in files if not file.strange_to(tags)}
+    for file in files:
+        if file.name in linked - usable:
+            yield lie("foreign-platform", file.member, f"{file.strange_to(tags)}; other files of the wheel link to it")
+
+
 def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]) -> Iterator[dict[str, Any]]:
     modules = _modules(files)
     is_any_right = any(_fits(tags, file, place) for variants in modules.values() for file, place in variants)
@@ -296,16 +362,22 @@ def _too_general(
     if not tags.is_general:
         return
     claimed = f"the tag says every Python ({'.'.join(tags.interpreters)}-none)"
+    provided = _provided(files)
     for variants in _modules(files).values():
         for file, place in variants:
             match = _SUFFIX.fullmatch(place.tag)
-            uses = _python_symbols(file)
+            uses = [name for name in _python_symbols(file) if name not in provided]
             if file.elf is None or not (match or uses):
                 continue
             is_bound = match is not None or (place.tag == "" and any(name not in stable for name in uses))
             fatal = is_bound and len(variants) == 1 and not file.is_example and not _has_source(file, place, installed)
             only = f"CPython {match[1]}.{match[2]}" if match else "CPython"
             yield lie("tag-too-general", file.member, f"it is a module for {only}, and {claimed}", fatal=fatal)
+
+
+def _provided(files: Sequence[NativeFile]) -> frozenset[str]:
+    """Return the symbols with names like Python's that the wheel's own files have."""
+    return frozenset(name for file in files if file.elf for name in file.elf.provided)
 
 
 def _python_symbols(file: NativeFile) -> list[str]:
@@ -318,7 +390,7 @@ def _beyond_stable_abi(tags: Tags, files: Sequence[NativeFile], stable: StableSy
     Where the wheel's own tag names one Python, a module with the stable ABI's name works there with any symbol.
     """
     floor = tags.stable_abi_floor
-    provided = frozenset(name for file in files if file.elf for name in file.elf.provided)
+    provided = _provided(files)
     if not stable or (floor and floor > max(stable.values())):
         return  # nothing is known of so new a Python
     for variants in _modules(files).values():
@@ -338,6 +410,18 @@ def _beyond_stable_abi(tags: Tags, files: Sequence[NativeFile], stable: StableSy
                 yield lie(
                     "abi3-violated", file.member, detail, fatal=floor is not None and is_certain and not file.is_example
                 )
+
+
+def _not_free_threaded(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]]:
+    """A module that has the GIL switched on takes from all of a process what the tag promises."""
+    if not any(_FREE_THREADED.fullmatch(one) for one in tags.abis):
+        return
+    for file in files:
+        if file.place is not None and file.gil is not None and _is_imported(tags, file.place):
+            detail = f"Python switches its GIL on when it imports this: {file.gil.reason}"
+            # Under a tag for other ABIs too, a module of the stable ABI may know only at run time where it is.
+            fatal = file.gil.is_certain and len(tags.abis) == 1 and not file.is_example
+            yield lie("gil-enabled", file.member, detail, fatal=fatal)
 
 
 def _dotted(version: Version) -> str:
@@ -370,6 +454,27 @@ def _search_paths(files: Sequence[NativeFile], installed: frozenset[str]) -> Ite
             where = ", ".join(sorted(folders[lost[0]]))
             detail = f"its search path does not lead to {lost[0]}, which is in {where or 'the top folder'}"
             yield lie("rpath-invalid", file.member, detail, fatal=False)
+
+
+def kept_search_paths(file: NativeFile, names: Iterable[str], promised: Collection[str]) -> tuple[str, ...] | None:
+    """Return the search paths of a file without those that are wrong; None if all are right, or one may be needed.
+
+    Args:
+        file: a native file of a wheel.
+        names: the wheel's members.
+        promised: libraries that are on every host; each other one that it links to must be found without wrong ones.
+    """
+    if file.elf is None or file.elf.damage:
+        return None
+    installed = frozenset(map(installed_member, names))
+    places = [_resolve(entry, posixpath.dirname(installed_member(file.member))) for entry in file.elf.search_paths]
+    if not any(problem for _, problem in places):
+        return None
+    kept = [place for place, problem in places if not problem]
+    lacking = [name for name in file.elf.needed if name not in promised]
+    if not all(any(posixpath.join(place, name) in installed for place in kept) for name in lacking):
+        return None
+    return tuple(entry for entry, (_, problem) in zip(file.elf.search_paths, places, strict=True) if not problem)
 
 
 def _resolve(entry: str, here: str) -> tuple[str, str]:

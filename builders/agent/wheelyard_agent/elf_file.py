@@ -13,6 +13,7 @@ from typing import NamedTuple
 _PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
 _PF_X = 1
 _SHT_DYNSYM, _SHT_NOBITS = 11, 8
+_SHF_EXECINSTR = 4
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ = 1, 4, 5, 6, 10
 _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_FLAGS = 14, 15, 22, 29, 30
 _DT_GNU_HASH = 0x6FFFFEF5
@@ -49,14 +50,20 @@ class ElfFile(NamedTuple):
     soname: str | None = None
     search_paths: tuple[str, ...] = ()
     """The entries of DT_RUNPATH, or of DT_RPATH if there is none."""
+    has_rpath: bool = False
+    """Whether it has DT_RPATH alone, in which the linker also looks for what its libraries need."""
     required: frozenset[str] = frozenset()
     """Symbols of Python (``Py…``, ``_Py…``) that it needs; weak ones may be missing, so they are not among them."""
     provided: frozenset[str] = frozenset()
     """Such symbols that it has itself."""
+    knows_symbols: bool = False
+    """Whether ``provided`` is all that it has: without section headers, the number of its symbols may not be known."""
     has_executable_stack: bool = False
     has_text_relocations: bool = False
     damage: str = ""
     """Why the dynamic linker, or a tool that reads it, cannot use it; empty if nothing is wrong."""
+    no_library: str = ""
+    """Why nothing can load it as a library, which programs, object files and debug information need not be."""
 
 
 class _DamagedError(Exception):
@@ -74,6 +81,11 @@ def read_elf(data: bytes) -> ElfFile | None:
         return _Reader(data, file).read()
     except _DamagedError as damage:
         return file._replace(damage=str(damage))
+
+
+def read_tables(data: bytes, file: ElfFile) -> tuple[list[Segment], dict[int, int]]:
+    """Return the segments and the first value of each dynamic tag of a file that ``read_elf`` found no damage in."""
+    return _Reader(data, file).read_tables()
 
 
 class _Reader:
@@ -95,7 +107,35 @@ class _Reader:
         stack = [one for one in self._segments if one.kind == _PT_GNU_STACK]
         file = self._file._replace(has_executable_stack=any(one.flags & _PF_X for one in stack))
         dynamic = next((one for one in self._segments if one.kind == _PT_DYNAMIC), None)
-        return file if dynamic is None else self._read_dynamic(file, dynamic, (shoff, shentsize, shnum))
+        if kind in {_ET_REL, _ET_CORE}:
+            return file._replace(no_library="it is an object file that was never linked")
+        if self._is_debug_information((shoff, shentsize, shnum)):
+            return file._replace(no_library="it has debug information alone, as objcopy --only-keep-debug leaves it")
+        if dynamic is None:
+            return file._replace(no_library="it has no dynamic section")
+        return self._read_dynamic(file, dynamic, (shoff, shentsize, shnum))
+
+    def read_tables(self) -> tuple[list[Segment], dict[int, int]]:
+        try:
+            self.read()
+            dynamic = next((one for one in self._segments if one.kind == _PT_DYNAMIC), None)
+            tags = [] if dynamic is None else list(self._read_tags(dynamic))
+        except _DamagedError:
+            return [], {}
+        return self._segments, dict(reversed(tags))
+
+    def _is_debug_information(self, sections: tuple[int, int, int]) -> bool:
+        """Return whether its code has a section header and no content."""
+        return any(
+            header[1] == _SHT_NOBITS and header[2] & _SHF_EXECINSTR for header in self._section_headers(sections)
+        )
+
+    def _section_headers(self, sections: tuple[int, int, int]) -> Iterator[tuple[int, ...]]:
+        """Yield name, type, flags, address, offset, size and linked section of each."""
+        start, width, number = sections
+        shape = "IIQQQQI" if self._wide else "IIIIIII"
+        for place in range(start, start + width * number if start else start, width or 1):
+            yield self._unpack(shape, place, "its section headers are cut off")
 
     def _read_segments(self, start: int, width: int, count: int) -> Iterator[Segment]:
         if start + width * count > len(self._data):
@@ -122,8 +162,8 @@ class _Reader:
     def _read_dynamic(self, file: ElfFile, segment: Segment, sections: tuple[int, int, int]) -> ElfFile:
         tags = list(self._read_tags(segment))
         values = dict(reversed(tags))  # the first of each tag
-        if _DT_STRTAB not in values:
-            return file  # static-pie programs may have none
+        if _DT_STRTAB not in values or _DT_SYMTAB not in values:
+            return file._replace(no_library="its dynamic section is empty")  # as in some programs
         strings = self._place(values[_DT_STRTAB], "its dynamic strings are not in the file")
         end = strings + values.get(_DT_STRSZ, 0)
         if end > len(self._data):
@@ -133,13 +173,16 @@ class _Reader:
         paths = values.get(_DT_RUNPATH, values.get(_DT_RPATH))
         path = "" if paths is None else self._text(strings, end, paths, "DT_RUNPATH")
         search = tuple(path.split(":")) if path else ()  # patchelf leaves an empty one, which the linker ignores
-        required, provided = self._read_symbols(values, sections, strings, end)
+        count, knows_symbols = self._count(values, sections)
+        required, provided = self._read_symbols(values, count, strings, end)
         return file._replace(
             needed=needed,
             soname=soname,
             search_paths=search,
+            has_rpath=_DT_RPATH in values and _DT_RUNPATH not in values,
             required=required,
             provided=provided,
+            knows_symbols=knows_symbols,
             has_text_relocations=_DT_TEXTREL in values or bool(values.get(_DT_FLAGS, 0) & _DF_TEXTREL),
         )
 
@@ -152,13 +195,11 @@ class _Reader:
             yield tag, value
 
     def _read_symbols(
-        self, values: dict[int, int], sections: tuple[int, int, int], strings: int, end: int
+        self, values: dict[int, int], count: int, strings: int, end: int
     ) -> tuple[frozenset[str], frozenset[str]]:
-        if _DT_SYMTAB not in values:
-            return frozenset(), frozenset()
         table, width = self._place(values[_DT_SYMTAB], "its symbols are not in the file"), 24 if self._wide else 16
         required, provided = set(), set()
-        for place in range(table + width, table + width * min(self._count(values, sections), _MOST_ENTRIES), width):
+        for place in range(table + width, table + width * min(count, _MOST_ENTRIES), width):
             why = "its symbols are beyond the end of the file"
             if self._wide:
                 name, info, _, index = self._unpack("IBBH", place, why)
@@ -174,22 +215,19 @@ class _Reader:
                 required.add(self._text(strings, end, name, "a symbol"))
         return frozenset(required), frozenset(provided)
 
-    def _count(self, values: dict[int, int], sections: tuple[int, int, int]) -> int:
-        """Return the number of dynamic symbols: of the section, else by the hash tables."""
-        start, width, number = sections
-        shape, kind_at, size_at = ("IIQQQQ", 1, 5) if self._wide else ("IIIIII", 1, 5)
-        for place in range(start, start + width * number if start else start, width or 1):
-            header = self._unpack(shape, place, "its section headers are cut off")
-            if header[kind_at] == _SHT_DYNSYM:
-                return int(header[size_at]) // (24 if self._wide else 16)
+    def _count(self, values: dict[int, int], sections: tuple[int, int, int]) -> tuple[int, bool]:
+        """Return the number of dynamic symbols, of the section or by the hash tables, and whether that is all."""
+        for _, kind, _, _, _, size, _ in self._section_headers(sections):
+            if kind == _SHT_DYNSYM:
+                return size // (24 if self._wide else 16), True
         if _DT_HASH in values:
             place = self._place(values[_DT_HASH], "its hash table is not in the file")
-            return int(self._unpack("II", place, "its hash table is cut off")[1])
+            return int(self._unpack("II", place, "its hash table is cut off")[1]), True
         if _DT_GNU_HASH in values:
             # The symbols that it needs come before those that are hashed, which this number begins with.
             place = self._place(values[_DT_GNU_HASH], "its hash table is not in the file")
-            return int(self._unpack("II", place, "its hash table is cut off")[1])
-        return 0
+            return int(self._unpack("II", place, "its hash table is cut off")[1]), False
+        return 0, False
 
     def _place(self, address: int, why: str) -> int:
         """Return the offset of an address."""

@@ -35,6 +35,26 @@ def read_search_paths(wheel: Path, members: Iterable[str]) -> dict[str, str]:
         return {member: _read_search_path(bundle.read(member)) for member in members}
 
 
+def find_unreadable(wheel: Path, members: Iterable[str]) -> dict[str, str]:
+    """Return why pyelftools cannot read native members, for those that it cannot read as auditwheel does."""
+    with zipfile.ZipFile(wheel) as bundle:
+        problems = {member: _find_problem(bundle.read(member)) for member in members}
+    return {member: problem for member, problem in problems.items() if problem}
+
+
+def _find_problem(data: bytes) -> str:
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        sections = list(elf.iter_sections())
+        tags = [list(segment.iter_tags()) for segment in elf.iter_segments() if segment["p_type"] == "PT_DYNAMIC"]
+        names = [symbol.name for section in sections if section.name == ".dynsym" for symbol in section.iter_symbols()]
+    except Exception as error:  # noqa: BLE001 - it raises many kinds, and also AssertionError, for damaged files
+        return f"its sections and symbols cannot be read ({type(error).__name__}: {error})"
+    return "" if tags or names or sections else "it has neither sections nor a dynamic segment"
+
+
 def _read_search_path(data: bytes) -> str:
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile

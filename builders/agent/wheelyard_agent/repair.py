@@ -11,11 +11,11 @@ from typing import Any
 
 from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command, glibc_of, newest_symbols
 from wheelyard_agent.channel import Channel
-from wheelyard_agent.claims import check_claims, policy_lies
-from wheelyard_agent.elf import elf_members, extension_modules
+from wheelyard_agent.claims import check_claims, lie, loaded_members, policy_lies
+from wheelyard_agent.elf import elf_members, extension_modules, module_place
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
-from wheelyard_agent.linkage import Linkage, Policies, read_linkage
+from wheelyard_agent.linkage import Linkage, Policies, find_unreadable, read_linkage
 from wheelyard_agent.policy_reason import NativeFiles, explain_policy
 
 
@@ -75,14 +75,34 @@ def tools_environment(job: Mapping[str, Any], scratch: Path) -> dict[str, str]:
 def _repair_native(
     wheel: Path, members: Sequence[str], job: Mapping[str, Any], scratch: Path, env: Mapping[str, str]
 ) -> dict[str, Any]:
-    rules = GraftRules(exclude=job["exclude"], graft=job["graft"])
-    before = audit_wheel(wheel, rules=rules, env=env)
+    rules, before = audit_readable(wheel, GraftRules(exclude=job["exclude"], graft=job["graft"]), env)
     repaired = graft_libraries(wheel, before, rules, scratch / "repaired", env)
     # The policy is judged as it is written: what was grafted beyond it is a part of the wheel now.
-    after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
+    after = audit_wheel(repaired, rules=rules._replace(graft=()), env=env)
     _check_policy(after, job["platform"])
     lies = [one for one in policy_lies(repaired.name, after, {}) if one["kind"] == "tag-too-old"]
     return {**describe_native(repaired, members, before, after, env), "path": repaired, "lies": lies}
+
+
+def audit_readable(wheel: Path, rules: GraftRules, env: Mapping[str, str]) -> tuple[GraftRules, dict[str, Any]]:
+    """Audit a wheel; return the rules as well, which ignore files that nothing loads and that cannot be read."""
+    try:
+        return rules, audit_wheel(wheel, rules=rules, env=env)
+    except JobError:
+        unreadable = find_unreadable(wheel, elf_members(wheel))
+        loaded = loaded_members(wheel)
+        refuse_lies(
+            [
+                lie("elf-corrupt", name, why)
+                for name, why in unreadable.items()
+                if name in loaded or ((place := module_place(name)) is not None and place.tag)
+            ]
+        )
+        if not unreadable:
+            raise
+    say(f"not audited, because nothing loads them and they cannot be read: {', '.join(unreadable)}")
+    rules = rules._replace(ignored=tuple(unreadable))
+    return rules, audit_wheel(wheel, rules=rules, env=env)
 
 
 def graft_libraries(
@@ -93,7 +113,13 @@ def graft_libraries(
     options += [part for one in rules.exclude for part in ("--exclude", one)]
     if run(auditwheel_command("repair", *options, str(wheel), rules=rules), env=env) != 0:
         needs = read_linkage(wheel, elf_members(wheel))
-        lies = policy_lies(wheel.name, audit, {name: needed_by(needs, name) for name in audit["external_libs"]})
+        promised = Policies(audit["overall_tag"]).promised
+        lacking = {
+            name: path for name, path in audit["external_libs"].items() if rules.wants(name) or name not in promised
+        }
+        lies = policy_lies(
+            wheel.name, {**audit, "external_libs": lacking}, {name: needed_by(needs, name) for name in lacking}
+        )
         refuse_lies([{**one, "fatal": True} for one in lies if one["kind"] == "library-not-promised"])
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)

@@ -56,6 +56,16 @@ WHEEL: Final[dict[str, Any]] = {
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
     "warnings": [],
     "host_libraries": [],
+    "changes": [],
+    "proofs": [
+        {
+            "suite": "bookworm",
+            "python": "3.13",
+            "platform": "manylinux_2_36_x86_64",
+            "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
+            "runtime_image": f"sha256:{_SHA256}",
+        }
+    ],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
     "level": "prod",

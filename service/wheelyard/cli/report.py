@@ -132,7 +132,7 @@ def _count_imports(wheel: Wheel) -> str:
     return f"{count} {'module' if count == 1 else 'modules'}{' on each of them' if len(wheel.proofs) > 1 else ''}"
 
 
-def _proven_places(wheel: Wheel) -> Iterator[str]:
+def _proven_places(wheel: Wheel | WheelView) -> Iterator[str]:
     """Yield each suite with the Pythons on which the wheel was proven there."""
     for suite in dict.fromkeys(proof.suite for proof in wheel.proofs):
         pythons = ", ".join(proof.python for proof in wheel.proofs if proof.suite == suite)
@@ -161,6 +161,10 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "grafted", "no library"
     for need in wheel.host_libraries:
         yield "needs", describe_need(need)
+    for sentence in wheel.changes:
+        yield "change", sentence
+    for place in _proven_places(wheel):
+        yield "proven", place
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256

@@ -1,6 +1,10 @@
 """The base class of all errors, and its four kinds by who can act."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+_MOST_PLACES: Final = 5
+_LONGEST_REASON: Final = 300
 
 
 class WheelyardError(Exception):
@@ -17,6 +21,13 @@ class WheelyardError(Exception):
     def add_place(self, place: str) -> None:
         """Begin the summary with where it happened, such as the target of several on which a proof failed."""
         self.summary = f"On {place}: {self.summary}"
+
+    def add_others(self, others: Sequence[tuple[str, str]]) -> None:
+        """End the summary with more places on which it failed, and why."""
+        shown = [f"On {place}: {reason[:_LONGEST_REASON]}" for place, reason in others[:_MOST_PLACES]]
+        more = len(others) - len(shown)
+        rest = [f"It fails on {more} more."] if more > 0 else []
+        self.summary = " ".join([self.summary, *shown, *rest])
 
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()

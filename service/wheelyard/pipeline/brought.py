@@ -9,15 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from wheelyard.domain.builds.build import GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.catalogue.brought import builders_served, oldest_claim
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.healing.wheel_claims import invalid_wheel
+from wheelyard.domain.packaging.pythons import oldest_allowed
 from wheelyard.domain.packaging.target import Target
-from wheelyard.errors import InvalidWheelError, ProjectError
+from wheelyard.domain.recipes.system_packages import packages_for
+from wheelyard.errors import (
+    InvalidWheelError,
+    ProjectError,
+    RepairFailedError,
+    WheelClaimsFalseError,
+    WheelsMissingError,
+)
 from wheelyard.pipeline.build import MAX_EPOCH
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
@@ -41,11 +50,14 @@ async def fetch_wheel(job: Job, tools: Tools) -> Job:
 
 
 async def prepare_repair(job: Job, tools: Tools) -> Job:
-    """Find or make the builder with the recipe's system packages, from which libraries are grafted.
+    """Find or make the builder, without the recipe's system packages: a wheel that is right needs none of them.
 
     The runtime images are found once the repaired wheel says on which targets it is proven.
     """
-    builder = await builder_of(job, tools)
+    order = job.claim.order
+    builder = await tools.images.builder(
+        suite=order.builder, python=order.target.python, apt=(), toolchains=(), log=job.log
+    )
     await job.note(f"builder image {builder}")
     return job.knowing(images=PreparedImages(builder=builder, runtime=None))
 
@@ -86,9 +98,45 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
         RepairFailedError: it cannot be made to comply with any policy.
         ExtensionMissingError, GraftRefusedError, PolicyFloorError: it is not what its project's recipe promises.
     """
+    built = known(job.built)
+    path, file, report, changes = await _repair_where_needed(job, tools)
+    repaired = await accept(job, tools, report, path, file)
+    said = tuple(_describe_changes(built.path, repaired, report, changes)) if changes.is_changed else ()
+    for sentence in said or ("It is right as it is: nothing was changed.",):
+        await job.note(sentence)
+    return job.knowing(repaired=replace(repaired, changes=said))
+
+
+class _Repair(NamedTuple):
+    """What a repair container made of a wheel, checked."""
+
+    path: Path
+    file: WheelFile
+    report: RepairReport
+    changes: BroughtChanges
+
+
+async def _repair_where_needed(job: Job, tools: Tools) -> _Repair:
+    """Repair in the plain builder, and again in one with the recipe's packages if there is anything to repair."""
+    order, images = job.claim.order, known(job.images)
+    packages = packages_for(order.recipe, manager=tools.images.package_manager(order.builder), suite=order.builder)
+    try:
+        done = await _repair_in(images.builder, job, tools)
+        if not done.changes.is_changed or not packages:
+            return done
+    except RepairFailedError:
+        if not packages:
+            raise
+    except WheelClaimsFalseError as error:
+        if not packages or not any(lie.kind == FindingKind.LIBRARY_NOT_PROMISED for lie in error.lies):
+            raise
+    await job.note(f"it is to be changed, so the recipe's packages are needed: {', '.join(packages)}")
+    return await _repair_in(await builder_of(job, tools), job, tools)
+
+
+async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
     built, order = known(job.built), job.claim.order
     tag = build_tag(tools.build_number, suite=order.builder)
-    image = known(job.images).builder
     async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
         await conversation.send_file(built.path)
         await conversation.send(
@@ -111,12 +159,7 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
         else:
             path = built.path
             file = await check(conversation, path, job)
-        report = _read_report(conversation, job, message, file)
-    repaired = await accept(job, tools, report, path, file)
-    said = tuple(_describe_changes(built.path, repaired, report, changes)) if changes.is_changed else ()
-    for sentence in said or ("It is right as it is: nothing was changed.",):
-        await job.note(sentence)
-    return job.knowing(repaired=replace(repaired, changes=said))
+        return _Repair(path, file, _read_report(conversation, job, message, file), changes)
 
 
 def _read_changes(conversation: Conversation, message: Message) -> BroughtChanges:
@@ -169,7 +212,7 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
 
     Raises:
         NoTargetFitsError: its tags claim none; repair may have corrected them.
-        ProjectError: what ``verify`` raises, with the target.
+        ProjectError: what ``verify`` raises first, with all targets that it fails on.
     """
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(check_wheel, repaired.path, order)
@@ -178,17 +221,44 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     served = builders_served(here, repaired.path.name, file.core.get("requires_python"))
     await job.note(f"it is proven on {', '.join(f'{one.suite} with Python {one.python}' for one in served)}")
     wheels: list[Wheel] = []
+    failures: list[tuple[str, ProjectError]] = []
     for builder in served:
         place = f"{builder.suite} with Python {builder.python}"
         await job.note(f"proof on {place}")
         try:
             proven = await verify(await _on(builder, job, tools), tools)
-        except ProjectError as error:
+        except WheelsMissingError as error:  # no fault of this wheel: it is proven again when there are others
             error.add_place(place)
             raise
-        wheels.append(known(proven.wheel))
+        except ProjectError as error:
+            await job.note(f"it fails on {place}: {error.summary}")
+            failures.append((place, error))
+        else:
+            wheels.append(known(proven.wheel))
+    if failures:
+        raise _join_failures(failures)
     wheel = _combine(wheels)
-    return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *_warn_of_untried(file, served))))
+    warnings = [*_warn_of_floor(file), *_warn_of_untried(file, served)]
+    return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *warnings)))
+
+
+def _join_failures(failures: Sequence[tuple[str, ProjectError]]) -> ProjectError:
+    """Return the first failure, with the place of it and of the others."""
+    (place, first), *others = failures
+    first.add_place(place)
+    first.add_others([(place, error.summary) for place, error in others])
+    return first
+
+
+def _warn_of_floor(file: WheelFile) -> Iterator[str]:
+    """Yield a warning if Requires-Python hides a wheel from the oldest Pythons of its stable ABI's tag.
+
+    Installers obey both, so it does no harm; but either of the two is not what the project meant.
+    """
+    oldest, allowed = oldest_python(file), oldest_allowed(file.core.get("requires_python"))
+    if oldest is not None and allowed is not None and oldest < allowed:
+        claims = f"Its tag says Python {oldest[0]}.{oldest[1]} and newer"
+        yield f"{claims}, and its Requires-Python {allowed[0]}.{allowed[1]} (requires-python-mismatch)."
 
 
 def _warn_of_untried(file: WheelFile, served: Sequence[BuilderChoice]) -> Iterator[str]:
@@ -202,10 +272,15 @@ def _warn_of_untried(file: WheelFile, served: Sequence[BuilderChoice]) -> Iterat
 
 async def _on(builder: BuilderChoice, job: Job, tools: Tools) -> Job:
     """Return the job as if its order were for another target, with the runtime image of that."""
-    order = replace(job.claim.order, target=Target(python=builder.python, policy=builder.policy), builder=builder.suite)
-    runtime = await tools.images.runtime(
-        suite=builder.suite, python=builder.python, apt=order.recipe.test_apt, log=job.log
+    order = job.claim.order
+    packages = dict(order.recipe.test_apt_on).get(f"{builder.suite} {builder.python}", order.recipe.test_apt)
+    order = replace(
+        order,
+        target=Target(python=builder.python, policy=builder.policy),
+        builder=builder.suite,
+        recipe=replace(order.recipe, test_apt=packages, test_apt_on=()),
     )
+    runtime = await tools.images.runtime(suite=builder.suite, python=builder.python, apt=packages, log=job.log)
     return job.knowing(claim=replace(job.claim, order=order), images=replace(known(job.images), runtime=runtime))
 
 

@@ -1,7 +1,7 @@
 """Turn a requirement into a build: choose release, builder and recipe, and submit it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
@@ -26,7 +26,7 @@ from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.file_names import WheelName, read_wheel_name
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
     GitHostRefusedError,
@@ -248,7 +248,7 @@ class PlanBuild:
         builder = choose_repairer(catalogue, wheel.filename, wheel.requires_python, suite=wheel.suite)
         target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
         merged = merge_rules(self._recipes.find(name.project), version=name.version, target=target, suite=suite)
-        recipe = repair_part(merged)
+        recipe = replace(repair_part(merged), test_apt_on=tuple(self._test_packages(name, builder, merged.test_apt)))
         packages_for(recipe, manager=catalogue.suite[suite].package_manager, suite=suite)
         return BuildOrder(
             key=self._key(recipe, wheel.sha256, target, suite, kind=SourceKind.WHEEL),
@@ -267,6 +267,18 @@ class PlanBuild:
             recipe_digest=recipe.digest,
             recipe=recipe,
         )
+
+    def _test_packages(
+        self, name: WheelName, repairer: BuilderChoice, known: tuple[str, ...]
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the packages of the proofs on other builders of the architecture, where rules name others there."""
+        recipe = self._recipes.find(name.project)
+        for one in self._facts.catalogue.builders():
+            target = Target(python=one.python, policy=one.policy)
+            if one.policy.architecture == repairer.policy.architecture:
+                packages = merge_rules(recipe, version=name.version, target=target, suite=one.suite).test_apt
+                if packages != known:
+                    yield f"{one.suite} {one.python}", packages
 
     def with_recipe(self, order: BuildOrder, recipe: EffectiveRecipe) -> BuildOrder:
         """Return a former order as it would be today with this recipe.

@@ -96,6 +96,8 @@ def _check_distinct(names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         other = seen.get(folded(name))
+        if other == name:
+            raise ValueError(f"it has its member {shown(name)} twice")
         if other is not None:
             raise ValueError(f"its members {shown(other)} and {shown(name)} are one where case does not count")
         seen[folded(name)] = name

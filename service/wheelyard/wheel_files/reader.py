@@ -25,6 +25,7 @@ from packaging.version import Version
 from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.builds.upstream_wheels import is_extension_file
 from wheelyard.domain.healing.findings import FindingKind
+from wheelyard.domain.packaging.pythons import runs_somewhere
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import WheelName, read_tag, read_wheel_name
@@ -32,6 +33,7 @@ from wheelyard.domain.untrusted.metadata import MAX_BYTES, parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import HashMismatchError
+from wheelyard.wheel_files.archive import check_archive
 from wheelyard.wheel_files.members import check_members, check_places, plain, shown
 from wheelyard.wheel_files.record import check_record, check_scripts
 from wheelyard.wheel_files.startup import Startup, find_startup
@@ -141,7 +143,11 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
         # From the outside in: nothing is read before the members' own names and sizes are checked.
         with _judging(FindingKind.ZIP_AMBIGUOUS):
             check_members(bundle.infolist())
+            check_archive(bundle)
+        _check_infos(bundle.namelist())
         file = _describe(bundle, wheel)
+        if order is None or order.is_brought:
+            _check_pythons(file)
         return replace(file, startup=_check_parts(bundle, file, release))
 
 
@@ -271,24 +277,39 @@ def _check_parts(bundle: zipfile.ZipFile, file: WheelFile, release: _Release) ->
 
 def _check_folders(names: Sequence[str], release: _Release) -> str:
     """Check the two folders that installers treat specially; return the ``.dist-info`` one."""
-    tops = {name.partition("/")[0] for name in names}
-    infos = sorted(top for top in tops if plain(top).endswith(".dist-info"))
-    if len(infos) != 1:
-        reason = f"it has {len(infos)} .dist-info folders instead of one"
-        raise RefusedWheelError(reason, kind=FindingKind.FOREIGN_FOLDER if infos else FindingKind.WHEEL_UNREADABLE)
-    stem = infos[0][: -len(".dist-info")]
+    (info,) = _check_infos(names)
+    stem = info[: -len(".dist-info")]
     name, _, text = stem.partition("-")
     try:
-        release.check(f"its folder {shown(infos[0])}", canonicalize_name(name), read_version(text))
+        release.check(f"its folder {shown(info)}", canonicalize_name(name), read_version(text))
     except RefusedTextError as error:
-        raise ValueError(f"its folder {shown(infos[0])} names no version") from error
+        raise ValueError(f"its folder {shown(info)} names no version") from error
     data = [name.split("/", 2) for name in names if plain(name.partition("/")[0]).endswith(".data")]
     for top, *rest in data:
         # Some build backends add the folders too, with an empty rest (https://github.com/pypa/wheel/pull/289).
         if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES} or (rest[0] and len(rest) == 1):
             reason = f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know"
             raise RefusedWheelError(reason, kind=FindingKind.FOREIGN_FOLDER)
-    return infos[0]
+    return info
+
+
+def _check_infos(names: Sequence[str]) -> list[str]:
+    """Return the ``.dist-info`` folders of a wheel; it must have one."""
+    tops = {name.partition("/")[0] for name in names}
+    infos = sorted(top for top in tops if plain(top).endswith(".dist-info"))
+    if len(infos) != 1:
+        reason = f"it has {len(infos)} .dist-info folders instead of one"
+        raise RefusedWheelError(reason, kind=FindingKind.FOREIGN_FOLDER if infos else FindingKind.WHEEL_UNREADABLE)
+    return infos
+
+
+def _check_pythons(file: WheelFile) -> None:
+    """Refuse a wheel that no Python can install: installers want its tags and its Requires-Python to allow it."""
+    wanted = file.core.get("requires_python")
+    if not runs_somewhere(file.tags, wanted):
+        pythons = ", ".join(sorted({f"{tag.interpreter}-{tag.abi}" for tag in file.tags}))
+        reason = f"its Requires-Python is {wanted}, which excludes every Python of its tags ({pythons})"
+        raise RefusedWheelError(reason, kind=FindingKind.REQUIRES_PYTHON_MISMATCH)
 
 
 def _check_tags(text: bytes, tags: frozenset[Tag]) -> None:

@@ -3,7 +3,7 @@
 from tests.hostile.wheel_parts import Wheel, wheel_with
 
 REFUSED = "untrusted-output"
-SAID = "are one where case does not count"
+SAID = "twice"
 
 
 def make() -> Wheel:

@@ -7,7 +7,8 @@ from tests.hostile.sdist_parts import MARK
 from tests.hostile.wheel_parts import Wheel
 from tests.unit.pipeline_harness import make_wheel
 
-HARMLESS = "The wheel is written anew for its build tag, from the members that were checked."
+REFUSED = "untrusted-output"
+SAID = "bytes in front of its first member"
 
 
 def make() -> Wheel:

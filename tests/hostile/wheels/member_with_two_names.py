@@ -3,7 +3,7 @@
 from tests.hostile.wheel_parts import Wheel, wheel_with
 
 REFUSED = "untrusted-output"
-SAID = "differ"
+SAID = "another name or kind in its header than in the directory"
 
 
 def make() -> Wheel:

@@ -49,6 +49,18 @@ async def test_file_that_is_gone_is_told(tmp_path: Path) -> None:
         await source.fetch(file_of(tmp_path / NAME, b"bytes"))
 
 
+@pytest.mark.parametrize(("make", "said"), [("folder", "Is a directory"), ("loop", "Too many levels")])
+async def test_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path, make: str, said: str) -> None:
+    source, _ = source_in(tmp_path)
+    path = tmp_path / NAME
+    if make == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    with pytest.raises(DownloadFailedError, match=said):
+        await source.fetch(file_of(path, b"bytes"))
+
+
 async def test_everything_else_comes_from_the_index(tmp_path: Path) -> None:
     source, index = source_in(tmp_path)
     file = index.add("demo-1.0.tar.gz", b"sdist")

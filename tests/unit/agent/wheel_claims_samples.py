@@ -1,5 +1,6 @@
 """Wheels whose claims are false, and wheels that only look so, each modelled on what projects have published."""
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,6 +64,21 @@ _OFFSET, _ADDRESS, _SIZE = 8, 16, 32
 _FAR: Final = (1 << 40).to_bytes(8, "little")
 
 
+FREE: Final = "demo-1.0-cp313-cp313t-manylinux_2_28_x86_64.whl"
+FREE_SUFFIX: Final = ".cpython-313t-x86_64-linux-gnu.so"
+WITHOUT_GIL: Final = GOOD + b"\0" * (-len(GOOD) % 8) + struct.pack("<qq", 4, 1)
+"""With a slot ``{Py_mod_gil, Py_MOD_GIL_NOT_USED}`` in its data."""
+
+
+def _without_dynamic_segment() -> bytes:
+    return _changed(GOOD, _DYNAMIC, bytes(4))
+
+
+def _empty_dynamic_section() -> bytes:
+    start, size = (int.from_bytes(GOOD[_DYNAMIC + at : _DYNAMIC + at + 8], "little") for at in (_OFFSET, _SIZE))
+    return _changed(GOOD, start, bytes(size))
+
+
 def _spoilt_name() -> bytes:
     """Point the first DT_NEEDED behind the strings."""
     data = GOOD
@@ -79,6 +95,11 @@ CORRUPT: Final[Mapping[str, Callable[[], bytes]]] = {
     "strip after patchelf: segment not aligned": lambda: _changed(GOOD, _LOAD + _ADDRESS, b"\x10"),
     "strip after patchelf: dynamic section lost": lambda: _changed(GOOD, _DYNAMIC + _OFFSET, _FAR),
     "needed library without a name": _spoilt_name,
+    "dynamic segment taken out": _without_dynamic_segment,
+    "dynamic section zeroed": _empty_dynamic_section,
+    "object file that was never linked": lambda: _changed(GOOD, 16, b"\x01\0"),
+    # sstrip, and strip --remove-section=.dynsym: the name of the entry point is there, the symbol is not.
+    "symbol of the entry point taken out": lambda: SharedObject(provided=["PyOther"], soname="PyInit__c").bytes(),
 }
 
 LIES: Final[Mapping[str, Sample]] = {
@@ -162,7 +183,27 @@ LIES: Final[Mapping[str, Sample]] = {
     ),
 }
 
+LIES_OF_MORE_KINDS: Final[Mapping[str, Sample]] = {
+    "foreign, library that the module links to": lie(
+        "foreign-platform",
+        {
+            f"demo/_c{SUFFIX}": module("_c", needed=["libfoo.so.1"], runpath="$ORIGIN"),
+            "demo/libfoo.so.1": SharedObject(soname="libfoo.so.1", machine=AARCH64).bytes(),
+        },
+    ),
+    # A module from Alpine's pip was packed again for manylinux.
+    "foreign, linked to musl": lie(
+        "foreign-platform",
+        {f"demo/_c{SUFFIX}": module("_c", needed=["libc.musl-x86_64.so.1"])},
+        "demo-1.0-cp313-cp313-manylinux_2_28_x86_64.whl",
+    ),
+    "free-threaded, one-phase module that never says so": lie(
+        "gil-enabled", {f"demo/_c{FREE_SUFFIX}": module("_c", "PyModule_Create2")}, FREE
+    ),
+}
+
 DOUBTS: Final[Mapping[str, Sample]] = {
+    "free-threaded, slots that are not in its data": doubt("gil-enabled", {f"demo/_c{FREE_SUFFIX}": GOOD}, FREE),
     # PySide: libshiboken of another wheel has functions with names like Python's.
     "abi3, symbol that another wheel's library may have": doubt(
         "abi3-violated",
@@ -238,8 +279,43 @@ RIGHT: Final[Mapping[str, Sample]] = {
     "stable ABI of a Python that is not known yet": good(
         {"demo/_c.abi3.so": module("_c", "PyTomorrow_New")}, "demo-1.0-cp399-abi3-linux_x86_64.whl"
     ),
-    "free-threaded module": good(
-        {"demo/_c.cpython-313t-x86_64-linux-gnu.so": GOOD}, "demo-1.0-cp313-cp313t-linux_x86_64.whl"
+    "free-threaded module": good({f"demo/_c{FREE_SUFFIX}": WITHOUT_GIL}, FREE),
+    "free-threaded module of one phase": good(
+        {f"demo/_c{FREE_SUFFIX}": module("_c", "PyModule_Create2", "PyUnstable_Module_SetGIL")}, FREE
+    ),
+    "stable and free-threaded ABI in one tag": good(
+        {"demo/_c.abi3.so": WITHOUT_GIL}, "demo-1.0-cp313-abi3.cp313t-manylinux_2_28_x86_64.whl"
+    ),
+    "module that needs the GIL under the tag of a Python with one": good(
+        {f"demo/_c{SUFFIX}": module("_c", "PyModule_Create2")}
+    ),
+    "file for debuggers beside the library that it is of": good(
+        {
+            f"demo/_c{SUFFIX}": module("_c", needed=["libfoo.so.1"], runpath="$ORIGIN"),
+            "demo/libfoo.so.1": SharedObject(soname="libfoo.so.1").bytes(),
+            "demo/.debug/libfoo.so.1": _without_dynamic_segment(),
+        }
+    ),
+    "plain module with symbols that another file of the wheel has": good(
+        {
+            "demo/_c.so": module("_c", "PyShim_New", needed=["libshim.so"], runpath="$ORIGIN"),
+            "demo/libshim.so": SharedObject(provided=["PyShim_New"], soname="libshim.so").bytes(),
+        },
+        GENERAL,
+    ),
+    "library of another machine that no file links to": good(
+        {f"demo/_c{SUFFIX}": GOOD, "demo/arm/libplug.so": SharedObject(machine=AARCH64).bytes()}
+    ),
+    "program and object file as data": good(
+        {
+            f"demo/_c{SUFFIX}": GOOD,
+            "demo/start.o": _changed(GOOD, 16, b"\x01\0"),
+            "demo/run": _without_dynamic_segment(),
+        }
+    ),
+    "libraries for musl and glibc side by side": good(
+        {"demo/libfoo-musl.so": SharedObject(needed=["libc.musl-x86_64.so.1"]).bytes(), "demo/libfoo.so": GOOD},
+        GENERAL,
     ),
     "old ABI flag": good(
         {"demo/_c.cpython-37m-x86_64-linux-gnu.so": GOOD}, "demo-1.0-cp37-cp37m-manylinux2014_x86_64.whl"

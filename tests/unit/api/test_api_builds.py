@@ -1,5 +1,6 @@
 """Builds over REST: requested, joined, listed, looked at, cancelled, retried; and who builds."""
 
+import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from packaging.utils import canonicalize_name
+from rich.console import Console
 from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 from tests.fakes.dependencies import MemoryMissingReleases
@@ -15,8 +17,9 @@ from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
+from wheelyard.cli.report import report_wheel
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
-from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, Status
+from wheelyard.domain.builds.build import Failure, MissingRelease, Proof, Stage, Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.errors import IndexUnavailableError
 from wheelyard.interfaces import GitCommit
@@ -178,6 +181,40 @@ def test_pure_wheel_shows_why_it_has_no_policy() -> None:
     view = WheelView.of(pure, release="pyyaml==6.0.3", links=IndexLinks(base="http://wheelyard", is_open=True))
     assert view.policy_reason is not None
     assert view.policy_reason.sentence.startswith("any because no file in it is native")
+
+
+async def test_brought_wheel_shows_what_was_changed_and_where_it_was_proven(harness: ApiHarness) -> None:
+    build_id = await harness.submit()
+    await harness.succeed(build_id)
+    proof = Proof(
+        suite="trixie", python="3.13", platform="manylinux_2_41_x86_64", imported_modules=("yaml",), runtime_image="i"
+    )
+    wheel = replace(sample_wheel(), changes=("It links to libpython3.13.so.1.0 no more.",), proofs=(proof,))
+    harness.state.find(build_id).change(wheel=wheel)
+    shown = (await harness.client.get(f"/v1/builds/{build_id}")).json()["wheel"]
+    assert shown["changes"] == ["It links to libpython3.13.so.1.0 no more."]
+    assert shown["proofs"] == [
+        {
+            "suite": "trixie",
+            "python": "3.13",
+            "platform": "manylinux_2_41_x86_64",
+            "imported_modules": ["yaml"],
+            "runtime_image": "i",
+        }
+    ]
+
+
+def test_description_of_a_wheel_names_its_changes_and_its_proofs() -> None:
+    proof = Proof(
+        suite="trixie", python="3.13", platform="manylinux_2_41_x86_64", imported_modules=(), runtime_image="i"
+    )
+    wheel = replace(sample_wheel(), changes=("It was changed.",), proofs=(proof, replace(proof, python="3.11")))
+    view = WheelView.of(wheel, release="pyyaml==6.0.3", links=IndexLinks(base="http://wheelyard", is_open=True))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(report_wheel(view))
+    lines = [line.split(maxsplit=1) for line in console.export_text().splitlines()]
+    assert ["change", "It was changed."] in lines
+    assert ["proven", "trixie, Python 3.13, 3.11"] in lines
 
 
 async def test_succeeded_build_shows_its_wheel_and_how_to_install_it(harness: ApiHarness) -> None:

@@ -112,3 +112,17 @@ def test_named_suite_is_taken_instead(catalogue: Catalogue) -> None:
 def test_policy_is_read_from_a_tag_and_its_older_names(tag: str, policy: str | None) -> None:
     found = Policy.of_tag(tag)
     assert (None if found is None else str(found)) == policy
+
+
+@pytest.mark.parametrize("tag", ["cp39-cp39-linux_x86_64", "cp313-cp313t-manylinux_2_28_x86_64", "py2-none-any"])
+def test_wheel_for_no_python_of_the_catalogue_is_audited_all_the_same(catalogue: Catalogue, tag: str) -> None:
+    chosen = choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)
+    assert (chosen.python, chosen.policy.architecture) == ("3.13", "x86_64")
+
+
+@pytest.mark.parametrize(
+    "tag", ["cp313-cp313-win_amd64", "cp313-cp313-musllinux_1_2_x86_64", "cp313-cp313-linux_armv7l"]
+)
+def test_wheel_for_another_platform_has_no_builder(catalogue: Catalogue, tag: str) -> None:
+    with pytest.raises(NoTargetFitsError):
+        choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)

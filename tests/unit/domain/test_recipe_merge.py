@@ -69,7 +69,8 @@ def test_every_key_of_a_rule_is_merged_into_a_field_of_its_own() -> None:
     merged_whole = {("sources",)}
     tables = {path[:-1] for path in in_rules} - merged_whole
     assert set(MERGES) == {path for path in in_rules if path not in tables and path[:-1] not in merged_whole}
-    assert sorted(field for field, _ in MERGES.values()) == sorted(f.name for f in dataclasses.fields(EffectiveRecipe))
+    fields = {field.name for field in dataclasses.fields(EffectiveRecipe)} - {"test_apt_on"}  # of the proof's places
+    assert sorted(field for field, _ in MERGES.values()) == sorted(fields)
 
 
 def test_contents_of_files_travel_whatever_their_encoding() -> None:

@@ -20,6 +20,7 @@ from tests.unit.pipeline_harness import (
     honest_verify,
     make_harness,
     make_wheel,
+    pack_wheel,
 )
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Wheel
@@ -231,7 +232,7 @@ async def test_wheel_whose_parts_disagree_is_refused_before_any_container(tmp_pa
     assert pipeline.engine.runs == []
 
 
-async def test_repair_has_the_packages_of_the_recipe_and_the_time_of_the_newest_member(tmp_path: Path) -> None:
+async def test_repair_has_the_rules_of_the_recipe_and_the_time_of_the_newest_member(tmp_path: Path) -> None:
     asked: dict[str, Any] = {}
 
     async def listening(agent: ScriptedAgent) -> None:
@@ -246,4 +247,85 @@ async def test_repair_has_the_packages_of_the_recipe_and_the_time_of_the_newest_
     pipeline = bringing(tmp_path, COMPLIANT, buffer.getvalue(), recipe)
     await go(pipeline, listening, *[honest_verify] * 3)
     assert (asked["epoch"], asked["exclude"]) == (1709208000, ["libcuda.so.*"])
-    assert pipeline.engine.runs[0].image == "builder-bookworm-3.13+libyaml-dev"
+    assert pipeline.engine.runs[0].image == "builder-bookworm-3.13"  # it is right, and needs no packages
+
+
+@pytest.mark.parametrize("first", ["lacking", "changing"])
+async def test_only_a_wheel_that_is_to_be_changed_has_the_packages_of_its_recipe_installed(
+    tmp_path: Path, first: str
+) -> None:
+    async def lacking(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        lie = {"kind": "library-not-promised", "subject": "libyaml-0.so.2", "detail": "it is nowhere", "fatal": True}
+        agent.send("failure", code="wheel-claims-false", lies=[lie])
+
+    script = lacking if first == "lacking" else changing(NATIVE_REPAIRED)
+    pipeline = bringing(tmp_path, NATIVE, recipe=EffectiveRecipe(apt=("libyaml-dev",)))
+    await go(pipeline, script, changing(NATIVE_REPAIRED), *[honest_verify] * 3)
+    assert [spec.image for spec in pipeline.engine.runs[:2]] == [
+        "builder-bookworm-3.13",
+        "builder-bookworm-3.13+libyaml-dev",
+    ]
+    assert "the recipe's packages are needed: libyaml-dev" in pipeline.log.text
+
+
+async def test_lie_that_packages_do_not_help_is_told_at_once(tmp_path: Path) -> None:
+    async def foreign(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        lie = {"kind": "foreign-platform", "subject": "demo/_c.so", "detail": "it is for ARM", "fatal": True}
+        agent.send("failure", code="wheel-claims-false", lies=[lie])
+
+    pipeline = bringing(tmp_path, NATIVE, recipe=EffectiveRecipe(apt=("libyaml-dev",)))
+    with pytest.raises(WheelClaimsFalseError, match="it is for ARM"):
+        await go(pipeline, foreign)
+
+
+async def test_each_proof_has_the_packages_that_the_recipe_names_for_its_suite(tmp_path: Path) -> None:
+    recipe = EffectiveRecipe(test_apt=("libgl1",), test_apt_on=(("trixie 3.13", ("libgl1t64",)),))
+    pipeline = bringing(tmp_path, COMPLIANT, recipe=recipe)
+    await go(pipeline, leaving(), *[honest_verify] * 3)
+    assert [spec.image for spec in pipeline.engine.runs[1:]] == [
+        "runtime-bullseye-3.13+libgl1",
+        "runtime-bookworm-3.13+libgl1",
+        "runtime-trixie-3.13+libgl1t64",
+    ]
+
+
+async def test_failed_proof_names_all_targets_that_it_fails_on(tmp_path: Path) -> None:
+    with pytest.raises(VerifyFailedError) as caught:
+        await go(bringing(tmp_path, COMPLIANT), leaving(), broken, honest_verify, broken)
+    assert caught.value.summary.startswith("On bullseye with Python 3.13: demo 1.0 does not work")
+    assert "On trixie with Python 3.13: demo 1.0 does not work" in caught.value.summary
+    assert "bookworm" not in caught.value.summary
+
+
+async def test_targets_that_a_proof_fails_on_are_named_up_to_a_limit(tmp_path: Path) -> None:
+    builders = tuple(
+        BuilderChoice(suite=f"suite{minor}", python="3.13", policy=Policy(glibc=(2, minor), architecture="x86_64"))
+        for minor in range(30, 40)
+    )
+    with pytest.raises(VerifyFailedError, match=r"It fails on 4 more\.") as caught:
+        await go(bringing(tmp_path, COMPLIANT), leaving(), *[broken] * 10, builders=builders)
+    assert caught.value.summary.count("On suite") == 6
+
+
+async def test_requires_python_above_the_floor_of_a_stable_abi_is_a_warning(tmp_path: Path) -> None:
+    stable = "demo-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
+    metadata = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Python: >=3.11\n"
+    content = pack_wheel(stable, {"demo.py": b"", "demo-1.0.dist-info/METADATA": metadata})
+    job = await go(bringing(tmp_path, stable, content), leaving(), *[honest_verify] * 6)
+    assert known(job.wheel).warnings[0] == (
+        "Its tag says Python 3.9 and newer, and its Requires-Python 3.11 (requires-python-mismatch)."
+    )
+
+
+async def test_requires_python_that_excludes_the_tag_is_refused_before_any_container(tmp_path: Path) -> None:
+    metadata = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Python: <3.12\n"
+    content = pack_wheel(COMPLIANT, {"demo.py": b"", "demo-1.0.dist-info/METADATA": metadata})
+    pipeline = bringing(tmp_path, COMPLIANT, content)
+    with pytest.raises(
+        InvalidWheelError, match=r"its Requires-Python is <3\.12, which excludes every Python"
+    ) as caught:
+        await go(pipeline)
+    assert [lie.kind for lie in caught.value.lies] == ["requires-python-mismatch"]
+    assert pipeline.engine.runs == []

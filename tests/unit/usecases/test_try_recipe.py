@@ -40,7 +40,7 @@ from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
-from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, PlanBuild
+from wheelyard.usecases.request_build import BroughtWheel, BuilderFacts, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions
 from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe, _read_brought
 
@@ -111,6 +111,18 @@ def parts_of(folder: Path) -> tuple[PlanBuild, Tools, AttemptOptions]:
         disk_full=disk_full_error,
     )
     return PlanBuild(source=harness.source, recipes=recipes, facts=facts), harness.tools, options
+
+
+def test_order_for_a_wheel_has_the_packages_of_each_place_that_it_may_be_proven_on(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path)
+    rules = "[[rule]]\ntest.apt = ['libgl1']\n[[rule]]\nwhen.suite = ['trixie']\ntest.apt = ['libgl1t64']"
+    recipes = MemoryRecipes(parse_recipe(f"{HEAD}{rules}", source="demo.toml"))
+    plan = PlanBuild(source=make_harness(tmp_path).source, recipes=recipes, facts=parts[0]._facts)
+    name = "demo-1.0-cp313-cp313-manylinux_2_31_x86_64.whl"
+    order = plan.bring(BroughtWheel(filename=name, url="file:x", sha256="0" * 64, size_bytes=1, requires_python=None))
+    both = ("libgl1", "libgl1t64")
+    assert order.recipe.test_apt == ("libgl1",)
+    assert dict(order.recipe.test_apt_on) == {"trixie 3.13": both, "trixie 3.11": both}
 
 
 async def test_log_is_shown_and_the_proven_wheel_is_the_result(tmp_path: Path) -> None:
@@ -293,7 +305,7 @@ def test_wheel_that_may_not_be_read_is_refused_by_itself(tmp_path: Path, monkeyp
         (PURE, b"no zip", InvalidWheelError),
         ("demo.whl", make_wheel(), InvalidWheelError),
         ("other-1.0-py3-none-any.whl", make_wheel(), InvalidWheelError),
-        ("demo-1.0-cp39-cp39-linux_x86_64.whl", make_wheel("demo-1.0-cp39-cp39-linux_x86_64.whl"), NoTargetFitsError),
+        ("demo-1.0-cp39-cp39-win_amd64.whl", make_wheel("demo-1.0-cp39-cp39-win_amd64.whl"), NoTargetFitsError),
     ],
 )
 async def test_file_that_cannot_be_taken_is_an_error_before_anything_runs(

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from tests.unit.recipe_texts import parse_recipe
 from tests.unit.web_harness import METADATA, SeenPage, WebHarness, furnish, web_harness
 
+from wheelyard.domain.builds.build import Proof, SourceKind
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Standing
 
@@ -117,6 +118,46 @@ async def test_wheel_shows_its_metadata_and_its_provenance_in_full(harness: WebH
         assert str(text) in page.text, text
     assert page.find("h1") == [{"class": "file"}]
     assert "https://example.invalid/x" not in page.links
+
+
+async def bring(harness: WebHarness, *, changes: tuple[str, ...]) -> dict[str, str]:
+    """Let the newest wheel be one that others built, proven on two suites."""
+    ids = await furnish(harness)
+    build = await harness.api.builds.get(ids["succeeded"])
+    assert build.wheel is not None
+    proofs = tuple(
+        Proof(suite=suite, python="3.13", platform=platform, imported_modules=("yaml",), runtime_image="sha256:2")
+        for suite, platform in (("bookworm", "manylinux_2_36_x86_64"), ("trixie", "manylinux_2_41_x86_64"))
+    )
+    order = replace(build.order, sdist=replace(build.order.sdist, filename="as_brought.whl", kind=SourceKind.WHEEL))
+    wheel = replace(build.wheel, changes=changes, proofs=proofs)
+    harness.api.state.find(ids["succeeded"]).change(order=order, wheel=wheel)
+    return ids
+
+
+async def test_brought_wheel_shows_what_was_changed_and_where_it_was_proven(harness: WebHarness) -> None:
+    change = "Corrected: <manylinux1_x86_64>: it needs GLIBC_2.34 (tag-too-old)."
+    ids = await bring(harness, changes=(change,))
+    build = await harness.see(f"/builds/{ids['succeeded']}")
+    wheel = await harness.see(f"/wheels/{ids['wheel']}")
+    for page in (build, wheel):
+        assert change in page.text
+        assert "as_brought.whl" in page.text
+        assert "Sdist" not in page.text
+    assert "Proven on bookworm with Python 3.13, trixie with Python 3.13." in words(build)
+    assert "trixie, Python 3.13 manylinux_2_41_x86_64, 1 module imported" in words(wheel)
+
+
+async def test_brought_wheel_that_was_right_says_that_it_is_what_it_was(harness: WebHarness) -> None:
+    ids = await bring(harness, changes=())
+    assert "byte for byte the wheel that was brought" in (await harness.see(f"/wheels/{ids['wheel']}")).text
+
+
+async def test_built_wheel_comes_from_an_sdist_and_says_nothing_of_changes(harness: WebHarness) -> None:
+    ids = await furnish(harness)
+    page = await harness.see(f"/wheels/{ids['wheel']}")
+    assert "Sdist SHA-256" in page.text
+    assert "What repair changed" not in page.text
 
 
 async def test_upstream_releases_that_nobody_built_can_be_requested(harness: WebHarness) -> None:

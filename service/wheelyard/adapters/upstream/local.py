@@ -1,6 +1,7 @@
 """Files of this host as a source, beside an index."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -40,13 +41,20 @@ class LocalFiles:
         if known is not None:
             return known
         partial = PartialFile(self._cache, file)
-        path = Path(unquote(urlsplit(file.url).path))
         try:
-            with path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    partial.write(chunk)
+            for chunk in _read(Path(unquote(urlsplit(file.url).path)), file):
+                partial.write(chunk)
             return partial.keep()
-        except FileNotFoundError as error:
-            raise DownloadFailedError(what=file.filename, tried=[f"{path}: it is gone"]) from error
         finally:
             partial.discard()
+
+
+def _read(path: Path, file: IndexFile) -> Iterator[bytes]:
+    """Yield a file's content; only its own problems are told of it, not those of the disk that it is copied to."""
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        problem = "it is gone" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
+        raise DownloadFailedError(what=file.filename, tried=[f"{path}: {problem}"]) from error

@@ -152,6 +152,16 @@ class BuildRequirementView(View):
     sha256: str
 
 
+class ProofView(View):
+    """A target on which a wheel was installed and imported in a bare runtime image."""
+
+    suite: str
+    python: str
+    platform: str
+    imported_modules: tuple[str, ...]
+    runtime_image: str
+
+
 class WheelView(View):
     """A wheel that was built, repaired, tested and published."""
 
@@ -179,6 +189,10 @@ class WheelView(View):
     """Warnings for users, one sentence each."""
     host_libraries: tuple[HostLibraryView, ...]
     """Libraries that its host must have, and that neither the wheel nor a bare image has."""
+    changes: tuple[str, ...] = ()
+    """What repair changed in a wheel that others built, one sentence each; empty if it is as it was brought."""
+    proofs: tuple[ProofView, ...] = ()
+    """Every target that it was proven on; empty for older wheels, for which it was not recorded."""
     builder_image: str
     runtime_image: str
     level: Level

@@ -1,6 +1,6 @@
 """Which builders a brought wheel concerns: those whose targets its tags claim, and the one that repairs it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from packaging.tags import Tag
 
@@ -32,7 +32,8 @@ def choose_repairer(
 
     That is the one with the newest glibc that is not newer than the oldest policy in the wheel's tags, because it
     disproves a false tag, and what it grafts needs no newer glibc; else the one with the oldest glibc. A wheel without
-    a policy in its tags gets the default target's. Its Python is the default one if the wheel runs on that.
+    a policy in its tags gets the default target's. Its Python is the default one if the wheel runs on that. A wheel for
+    Linux that no target accepts gets a builder of its architecture too: its own faults are more useful to know.
 
     Args:
         catalogue: The builders that there are.
@@ -41,10 +42,10 @@ def choose_repairer(
         suite: The suite to take instead.
 
     Raises:
-        NoTargetFitsError: No target accepts the wheel, so it could not be proven.
+        NoTargetFitsError: No target accepts the wheel, and no builder could audit it.
         NotFoundError: There is no such suite for the wheel's Python and architecture.
     """
-    served = builders_served(catalogue.builders(), filename, requires_python)
+    served = _builders_for(catalogue, filename, requires_python)
     default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
     python = next((one.python for one in served if one.python == default.python), served[0].python)
     architectures = {one.policy.architecture for one in served}
@@ -58,6 +59,26 @@ def choose_repairer(
     newest = oldest_claim(wheel_tags(filename)) or Policy(glibc=default.policy.glibc, architecture=machine)
     older = [one for one in able if one.policy.serves(newest)]
     return max(older, key=_glibc) if older else min(able, key=_glibc)
+
+
+def _builders_for(catalogue: Catalogue, filename: str, requires_python: str | None) -> Sequence[BuilderChoice]:
+    """Return the builders on whose targets a wheel installs, else those of its architecture; raise as they do."""
+    try:
+        return builders_served(catalogue.builders(), filename, requires_python)
+    except NoTargetFitsError:
+        platforms = {tag.platform for tag in wheel_tags(filename)}
+        builders = catalogue.builders()
+        able = [one for one in builders if any(_is_for(platform, one) for platform in platforms)]
+        if not able:
+            raise
+        return able
+
+
+def _is_for(platform: str, builder: BuilderChoice) -> bool:
+    """Return whether a platform tag is for Linux with glibc on a builder's architecture, or for all platforms."""
+    architecture = builder.policy.architecture
+    policy = Policy.of_tag(platform)
+    return platform in {"any", f"linux_{architecture}"} or (policy is not None and policy.architecture == architecture)
 
 
 def oldest_claim(tags: Collection[Tag]) -> Policy | None:

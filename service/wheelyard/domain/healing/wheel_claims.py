@@ -44,6 +44,18 @@ REMEDIES: Final = {
     ),
     FindingKind.EXECUTABLE_STACK: "Add a .note.GNU-stack section to assembly files, or link with -z noexecstack.",
     FindingKind.TEXT_RELOCATIONS: "Compile all of it with -fPIC.",
+    FindingKind.PURELIB_NATIVE: (
+        f"Let the build backend know of the native code (setuptools: ext_modules or has_ext_modules; WHEEL then has "
+        f"Root-Is-Purelib: false), or move the files out of .data/purelib, {_AGAIN}"
+    ),
+    FindingKind.GIL_ENABLED: (
+        "Declare that the module runs without the GIL, once it does: the slot {Py_mod_gil, Py_MOD_GIL_NOT_USED}, or "
+        "PyUnstable_Module_SetGIL (Cython: freethreading_compatible; pybind11: mod_gil_not_used). Or publish no wheel "
+        "for free-threaded Pythons."
+    ),
+    FindingKind.REQUIRES_PYTHON_MISMATCH: (
+        f"Give Requires-Python and the tag the same Pythons, in pyproject.toml and the backend's settings, {_AGAIN}"
+    ),
     FindingKind.METADATA_MISMATCH: (
         f"Rename the file, or change the name, version or tags in METADATA and WHEEL, {_AGAIN} 'wheel tags' "
         "changes the tags in both places."
@@ -53,12 +65,15 @@ REMEDIES: Final = {
     ),
     FindingKind.ZIP_AMBIGUOUS: (
         "Pack it with 'wheel pack' or its build backend: each member once, with a plain relative name, none "
-        "of them a link."
+        "of them a link, and nothing between, before or behind the members."
     ),
     FindingKind.FOREIGN_FOLDER: (
         f"Install only into the project's own folders: exclude the member in the build backend's settings, {_AGAIN}"
     ),
-    FindingKind.STARTUP_CODE: f"Leave .pth and .start files out, or shorten them, {_AGAIN}",
+    FindingKind.STARTUP_CODE: (
+        "Leave .pth, .start and sitecustomize files out, or let them do no more than import the project's own module, "
+        f"{_AGAIN} Build a wheel for others with 'python -m build', not as an editable one."
+    ),
     FindingKind.SCRIPTS_INVALID: f"Give the entry point or script a plain file name that is not Python's own, {_AGAIN}",
     FindingKind.WHEEL_UNREADABLE: (
         "Upload or build the whole file again; 'python -m zipfile -t' must pass, and the name must be that of a wheel."

@@ -85,6 +85,9 @@ class EffectiveRecipe:
     """True if a wheel without extension modules is correct, whatever the sdist has; None if not given."""
     test_apt: tuple[str, ...] = ()
     """Debian packages to install into the bare runtime image before verification."""
+    test_apt_on: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Those of other places that a brought wheel is proven on, where the recipe's rules name others: pairs of a place,
+    such as ``trixie 3.13``, and packages. No key of recipes: it is merged from ``test.apt``."""
     test_imports: tuple[str, ...] = ()
     test_commands: tuple[str, ...] = ()
     test_requires: tuple[str, ...] = ()
