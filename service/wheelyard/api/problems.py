@@ -6,6 +6,7 @@ Each code has a heading in ``docs/errors.md``.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -234,5 +235,7 @@ def _plain(value: object) -> JsonValue:
             return {str(name): _plain(one) for name, one in value.items()}
         case list() | tuple():
             return [_plain(one) for one in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _plain(asdict(value))
         case _:
             return repr(value)

@@ -46,6 +46,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         builds.targets,
         builders.which,
         recipes.repair,
+        wheels.push,
         wheels.wheels,
         wheels.yank,
         wheels.unyank,

@@ -76,7 +76,7 @@ def watch(client: WheelyardClient, build: BuildView, *, follow: bool, as_json: b
     if not build.status.is_final:
         label = f"{build.project} {build.version}"
         try:
-            _show_events(client.follow(build.id), label=label, with_log=follow)
+            show_events(client.follow(build.id), label=label, with_log=follow)
         except KeyboardInterrupt:
             note(f"the build goes on; follow it with: wheelyard logs {build.id} --follow")
             note(f"cancel it with: wheelyard cancel {build.id}")
@@ -86,7 +86,8 @@ def watch(client: WheelyardClient, build: BuildView, *, follow: bool, as_json: b
     return exit_code_of_build(finished)
 
 
-def _show_events(events: Iterable[BuildEvent], *, label: str, with_log: bool) -> None:
+def show_events(events: Iterable[BuildEvent], *, label: str, with_log: bool) -> None:
+    """Show a build's stages (and its log) until it ends."""
     watcher = BuildWatch()
     with open_screen(with_log=with_log) as screen:
         screen.add(label)

@@ -6,6 +6,7 @@ Its methods raise ProblemError for a problem that the service reports, else Serv
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 import time
@@ -64,7 +65,10 @@ EVENTS_BY_NAME: Final[Mapping[str, type[BuildEvent]]] = {"log": LogPiece, "statu
 
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView
+    from wheelyard.api.schemas.files import FileView
     from wheelyard.api.schemas.index import (
         ContentsView,
         IndexedWheelView,
@@ -242,6 +246,25 @@ class WheelyardClient:
         from wheelyard.api.schemas.index import ContentsView, wheel_path
 
         return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
+
+    def push(self, file: BufferedReader, filename: str) -> FileView:
+        """Upload a file, without waiting for the end of its test."""
+        from wheelyard.api.schemas.files import FileView
+
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        params = {"filename": filename, "sha256": sha256, "wait": "false"}
+        with self._reaching():
+            response = self._http.post("/v1/files", params=params, content=file, timeout=_RESOLVE_TIMEOUT)
+        if not response.is_success:
+            raise _problem_of(response)
+        return self._parse(FileView, _json_of(response))
+
+    def uploaded(self, filename: str) -> FileView:
+        """Return what became of an uploaded file."""
+        from wheelyard.api.schemas.files import FileView, file_path
+
+        return self._parse(FileView, self._document("GET", file_path(filename)))
 
     def projects(self, *, prefix: str, limit: int) -> ProjectListView:
         """Return projects, by name."""

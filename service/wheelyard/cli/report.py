@@ -9,15 +9,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
+from wheelyard.api.schemas.files import FileView
 from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
-from wheelyard.cli.problem import ExitCode
+from wheelyard.cli.problem import ExitCode, Problem
 from wheelyard.domain.builds.build import Failure, Status, Wheel
 from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.story import tell_story
+from wheelyard.domain.index.uploads import UploadState
 
 _HEALING: Final = TypeAdapter(Healing)
 _SHOWN_MODULES: Final = 6
@@ -119,6 +121,43 @@ def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None)
         *(_fact("needs", describe_need(HostLibraryView.model_validate(need))) for need in wheel.host_libraries),
         *(_fact("warning", warning, "yellow") for warning in wheel.warnings),
     )
+
+
+def report_pushed(filename: str, upload: FileView | None, problem: Problem | None) -> RenderableType:
+    """Return what became of an uploaded file: where it stands, what was changed, or why it was refused."""
+    heading = Text(plain_line(filename), style="bold")
+    if problem is not None:
+        facts = [("result", f"not uploaded: {problem.code}"), ("why", problem.detail), ("to do", problem.hint)]
+        return Group(heading, *_facts(facts, style="bold red"))
+    if upload is None or upload.state is UploadState.REFUSED:
+        failure = None if upload is None else upload.failure
+        code = failure.code if failure else "cancelled"
+        facts = [("result", f"refused: {code}")]
+        facts += [("why", failure.summary), ("to do", failure.hint)] if failure else []
+        return Group(heading, *_facts(facts, style="bold red"), *_build_fact(upload))
+    if upload.state is not UploadState.PUBLISHED:
+        return Group(heading, _fact("result", upload.state, "bold"), *_build_fact(upload))
+    if upload.wheel_filename in {None, upload.filename}:
+        return Group(heading, _fact("result", "published, unchanged", "bold green"))
+    return Group(
+        heading,
+        _fact("result", "repaired, and published as", "bold green"),
+        Text(f"    {plain_line(str(upload.wheel_filename))}", style="bold green"),
+        *(_fact("change", sentence) for sentence in upload.changes),
+        *(_fact("warning", warning, "yellow") for warning in upload.warnings),
+    )
+
+
+def _facts(facts: list[tuple[str, str]], *, style: str) -> Iterator[Text]:
+    """Yield the facts that say something, the first one in a style."""
+    for number, (name, value) in enumerate(facts):
+        if value:
+            yield _fact(name, value, "default" if number else style)
+
+
+def _build_fact(upload: FileView | None) -> Iterator[Text]:
+    if upload is not None and upload.build_id is not None:
+        yield _fact("log", f"wheelyard logs {upload.build_id}")
 
 
 def _fact(name: str, value: str, style: str = "default") -> Text:

@@ -1,14 +1,27 @@
 """Print published wheels, and the differences between devpi and the listed wheels."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
 from rich.text import Text
 
+from wheelyard.api.schemas.files import FileView
 from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.cli.builds import show_events
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
-from wheelyard.cli.problem import ExitCode
+from wheelyard.cli.problem import ExitCode, Problem, ProblemError
+from wheelyard.cli.report import report_pushed
 from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.uploads import UploadState
 from wheelyard.domain.index.wheels import Standing
+from wheelyard.errors import InvalidWheelError, NotFoundError, PublishForbiddenError
+
+_FOR_ALL: Final = frozenset({ExitCode.OPERATOR, ExitCode.UNAUTHENTICATED})
+"""Exit codes of problems that each further file would have, too."""
 
 
 def list_wheels(
@@ -30,6 +43,78 @@ def list_wheels(
     elif page.next:
         note("there are more: raise --limit, or filter")
     return ExitCode.OK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pushed:
+    """What became of one file of ``push``: an upload, or the problem that prevented it."""
+
+    file: Path
+    upload: FileView | None = None
+    problem: Problem | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return what this file alone would end the command with."""
+        if self.problem is not None:
+            return self.problem.exit_code
+        refused = self.upload is None or self.upload.state is UploadState.REFUSED
+        return ExitCode.BUILD_FAILED if refused else ExitCode.OK
+
+
+def push_files(client: WheelyardClient, files: Sequence[Path], *, wait: bool, as_json: bool) -> ExitCode:
+    """Upload files, all of them first; with ``wait``, wait until each is published or refused. Print what became of it.
+
+    A file that is refused does not stop the others; return the exit code of the first one.
+    """
+    pushed = [_push(client, file, as_json=as_json) for file in files]
+    if wait:
+        pushed = [_wait_for(client, one) for one in pushed]
+    if as_json:
+        print_json([_pushed_document(one) for one in pushed])
+    else:
+        for one in pushed:
+            output().print(report_pushed(one.file.name, one.upload, one.problem), soft_wrap=True)
+        failed = sum(one.exit_code is not ExitCode.OK for one in pushed)
+        note(f"{'1 file' if len(pushed) == 1 else f'{len(pushed)} files'}, {failed or 'none'} refused")
+    return next((one.exit_code for one in pushed if one.exit_code is not ExitCode.OK), ExitCode.OK)
+
+
+def _push(client: WheelyardClient, file: Path, *, as_json: bool) -> _Pushed:
+    """Upload one file; raise ProblemError for what concerns the others, too."""
+    if not file.is_file():
+        return _Pushed(file=file, problem=Problem.of(NotFoundError(kind="file", name=str(file))))
+    try:
+        with file.open("rb") as stream:
+            upload = client.push(stream, file.name)
+    except OSError as error:
+        reason = f"it cannot be read ({error.strerror or type(error).__name__})"
+        return _Pushed(file=file, problem=Problem.of(InvalidWheelError(file=file.name, reason=reason)))
+    except ProblemError as error:
+        if error.problem.exit_code in _FOR_ALL and error.problem.code != PublishForbiddenError.code:
+            raise
+        return _Pushed(file=file, problem=error.problem)
+    if not as_json and not upload.state.is_final:
+        note(f"{file.name}: uploaded, build {upload.build_id}")
+    return _Pushed(file=file, upload=upload)
+
+
+def _wait_for(client: WheelyardClient, pushed: _Pushed) -> _Pushed:
+    upload = pushed.upload
+    if upload is None or upload.state.is_final or upload.build_id is None:
+        return pushed
+    show_events(client.follow(upload.build_id), label=f"{upload.project} {upload.version}", with_log=False)
+    return replace(pushed, upload=client.uploaded(upload.filename))
+
+
+def _pushed_document(pushed: _Pushed) -> dict[str, object]:
+    upload, problem = pushed.upload, pushed.problem
+    return {
+        "file": str(pushed.file),
+        "result": "not-uploaded" if upload is None else upload.state.value,
+        "upload": None if upload is None else upload.model_dump(mode="json"),
+        **({"error": None} if problem is None else problem.as_json()),
+    }
 
 
 def show_wheel(wheel: IndexedWheelView, *, as_json: bool) -> ExitCode:

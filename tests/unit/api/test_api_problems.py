@@ -16,8 +16,10 @@ from wheelyard.errors import (
     DatabaseUnavailableError,
     DiskFullError,
     IndexUnavailableError,
+    InvalidWheelError,
     RecipeInvalidError,
     ServiceStartError,
+    WheelLie,
     WheelyardError,
 )
 
@@ -212,3 +214,9 @@ def test_fields_of_every_kind_are_said_in_json() -> None:
     assert Problem.of(error).context == {"state_dir": "/var/lib/wheelyard"}
     start = ServiceStartError(service="devpi", reason="it ended", log=None)
     assert Problem.of(start).context == {"service": "devpi", "reason": "it ended", "log": None}
+
+
+def test_false_claims_of_a_wheel_are_objects_in_the_context() -> None:
+    lie = WheelLie(kind="record-mismatch", subject="a.whl", detail="its RECORD lists a.py, which it does not have")
+    problem = Problem.of(InvalidWheelError(file="a.whl", reason=lie.detail, lies=[lie]))
+    assert problem.context["lies"] == [{"kind": lie.kind, "subject": lie.subject, "detail": lie.detail}]

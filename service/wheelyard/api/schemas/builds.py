@@ -27,6 +27,7 @@ from wheelyard.domain.builds.records import (
     RetriedBuilds,
     Submission,
 )
+from wheelyard.domain.index.wheels import origin_of
 from wheelyard.domain.packaging.target import Target
 
 
@@ -412,5 +413,5 @@ def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
         "finished_at": build.finished_at,
         "attempts": build.attempts,
         "failure": build.failure,
-        "wheel": build.wheel and WheelView.of(build.wheel, release=release, links=links),
+        "wheel": build.wheel and WheelView.of(build.wheel, release=release, links=links, origin=origin_of(build.order)),
     }

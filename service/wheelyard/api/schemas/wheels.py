@@ -169,7 +169,7 @@ class WheelView(View):
     sha256: str
     size_bytes: int
     origin: WheelOrigin = WheelOrigin.BUILT
-    """Always `built` for a build's wheel; other wheels on the index can be `mirrored`."""
+    """`brought` for a wheel that was uploaded, else `built`; other wheels on the index can be `mirrored`."""
     tag: str
     """Compatibility tags after the repair."""
     tag_before_repair: str
@@ -205,9 +205,10 @@ class WheelView(View):
     """Command that installs this release from the index."""
 
     @classmethod
-    def of(cls, wheel: Wheel, *, release: str, links: IndexLinks) -> Self:
+    def of(cls, wheel: Wheel, *, release: str, links: IndexLinks, origin: WheelOrigin = WheelOrigin.BUILT) -> Self:
         """Return the view of a wheel of a release such as ``pyyaml==6.0.2``, with URLs of the index."""
         view = cls.model_validate(replace(wheel, policy_reason=PURE) if wheel.is_pure else wheel)
+        view = view.model_copy(update={"origin": origin})
         if wheel.index_url is None:
             return view
         staged = wheel.level is Level.STAGING

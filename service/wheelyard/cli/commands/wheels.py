@@ -2,6 +2,7 @@
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -35,6 +36,32 @@ def wheels(
 
     with open_client(url) as client:
         raise typer.Exit(list_wheels(client, project=project, standing=standing, limit=limit, as_json=as_json))
+
+
+def push(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Wheels, whatever tool built them.")],
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until each file is published or refused.")
+    ] = True,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Upload wheels that were built elsewhere. The service audits, repairs and tests them, then publishes them.
+
+    A wheel that is right already is published unchanged. One that is not gets its libraries and its true tag, and a
+    build tag in its name. A wheel that fails is refused with what to do, and nothing of it is listed. The same file
+    again is a success. The exit code is 0 if no file was refused.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard push dist/*.whl
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.wheels import push_files
+
+    with open_client(url) as client:
+        raise typer.Exit(push_files(client, files, wait=wait, as_json=as_json))
 
 
 def yank(

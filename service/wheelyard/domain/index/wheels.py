@@ -44,6 +44,11 @@ class WheelOrigin(StrEnum):
     """The upstream index has it; the same bytes are served here."""
 
 
+def origin_of(order: BuildOrder) -> WheelOrigin:
+    """Return the origin of the wheel that an order leads to."""
+    return WheelOrigin.BROUGHT if order.is_brought else WheelOrigin.BUILT
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexedWheel:
     """A wheel on our index; its file name always stands for the same bytes."""
@@ -103,7 +108,7 @@ class IndexEntry:
             filename=wheel.filename,
             project=order.project,
             version=order.version,
-            origin=WheelOrigin.BROUGHT if order.is_brought else WheelOrigin.BUILT,
+            origin=origin_of(order),
             build_id=build_id,
             python=order.target.python,
             platform=order.target.platform,
