@@ -19,6 +19,7 @@ LAYOUT = {
     "worker_life": "worker.alive",
     "recipes": "recipes",
     "file_cache": "cache/files",
+    "received": "received",
     "crate_cache": "cache/crates",
     "archive_cache": "cache/archives",
     "image_cache": "cache/images",
