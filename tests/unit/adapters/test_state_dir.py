@@ -20,6 +20,7 @@ LAYOUT = {
     "recipes": "recipes",
     "git": "cache/git",
     "file_cache": "cache/files",
+    "received": "received",
     "crate_cache": "cache/crates",
     "archive_cache": "cache/archives",
     "image_cache": "cache/images",

@@ -191,7 +191,7 @@ def completions(line: str, **environment: str) -> tuple[list[str], list[str]]:
         ("wheelyard wheels --standing ", [str(standing) for standing in Standing]),
         ("wheelyard browse requests --state ", ["open", "done", "cancelled"]),
         ("wheelyard prebuild --prefer ", ["upstream", "own"]),
-        ("wheelyard token create --scope pub", []),
+        ("wheelyard token create --scope pub", ["publish"]),
         ("wheelyard build lxml --python ", ["3.13"]),
         ("wheelyard build lxml --platform many", ["manylinux_2_36_x86_64"]),
         ("wheelyard build lxml --platform mac", []),
