@@ -250,18 +250,19 @@ class PlanBuild:
         merged = merge_rules(self._recipes.find(name.project), version=name.version, target=target, suite=suite)
         recipe = replace(repair_part(merged), test_apt_on=tuple(self._test_packages(name, builder, merged.test_apt)))
         packages_for(recipe, manager=catalogue.suite[suite].package_manager, suite=suite)
+        source = SdistSource(
+            filename=wheel.filename,
+            url=wheel.url,
+            sha256=wheel.sha256,
+            size_bytes=wheel.size_bytes,
+            kind=SourceKind.WHEEL,
+        )
         return BuildOrder(
-            key=self._key(recipe, wheel.sha256, target, suite, kind=SourceKind.WHEEL),
+            key=self._key(recipe, source_digest(source), target, suite, kind=SourceKind.WHEEL),
             requirement=f"{name.project}=={name.version}",
             project=name.project,
             version=str(name.version),
-            sdist=SdistSource(
-                filename=wheel.filename,
-                url=wheel.url,
-                sha256=wheel.sha256,
-                size_bytes=wheel.size_bytes,
-                kind=SourceKind.WHEEL,
-            ),
+            sdist=source,
             target=target,
             builder=suite,
             recipe_digest=recipe.digest,

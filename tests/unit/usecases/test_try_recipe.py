@@ -125,6 +125,18 @@ def test_order_for_a_wheel_has_the_packages_of_each_place_that_it_may_be_proven_
     assert dict(order.recipe.test_apt_on) == {"trixie 3.13": both, "trixie 3.11": both}
 
 
+def test_same_bytes_under_another_name_are_another_order(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path)
+    plan = PlanBuild(source=make_harness(tmp_path).source, recipes=MemoryRecipes(), facts=parts[0]._facts)
+    names = [f"demo-1.0-{tag}-manylinux_2_31_x86_64.whl" for tag in ("cp313-cp313", "cp313-abi3")]
+    wheels = [
+        BroughtWheel(filename=name, url="file:x", sha256="0" * 64, size_bytes=1, requires_python=None) for name in names
+    ]
+    orders = [plan.bring(wheel) for wheel in (*wheels, wheels[0])]
+    assert orders[0].key != orders[1].key
+    assert orders[0].key == orders[2].key
+
+
 async def test_log_is_shown_and_the_proven_wheel_is_the_result(tmp_path: Path) -> None:
     shown = Shown()
     build = await trial_of(tmp_path, prove)(REQUEST, show=shown)

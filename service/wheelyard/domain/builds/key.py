@@ -50,9 +50,12 @@ def build_key(facts: KeyFacts) -> str:
 def source_digest(source: SdistSource) -> str:
     """Return what identifies a source in keys: the hash of its file, or of the commit that its sdist is made of.
 
-    The tag counts, because it sets the version of many projects. The sdist's own hash does not: it is known later.
+    The tag counts, because it sets the version of many projects. The sdist's own hash does not: it is known later. The
+    name of a brought wheel counts, because it has the tags that it is judged by.
     """
     origin = source.git
+    if origin is None and source.kind is SourceKind.WHEEL:
+        return hashlib.sha256(json.dumps([source.filename, source.sha256]).encode()).hexdigest()
     if origin is None:
         return source.sha256
     parts = [origin.url, origin.commit, origin.subdirectory, origin.tag, origin.may_release]
