@@ -65,7 +65,6 @@ def send_with_twine(twine: Path, service: RunningService, file: Path, token: str
     command: list[str | Path] = [
         twine,
         "upload",
-        "--verbose",
         "--disable-progress-bar",
         "--repository-url",
         f"{service.url}/legacy/",

@@ -10,7 +10,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from wheelyard import errors
@@ -18,6 +18,8 @@ from wheelyard.errors import WheelyardError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
+REASON_PHRASE: Final = "wheelyard.reason_phrase"
+"""The extension of a request's scope that holds the reason phrase of its answer: a list of at most one text."""
 
 STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     WheelyardError: 500,
@@ -211,6 +213,13 @@ def _challenge(problem: Problem) -> dict[str, str]:
     # Installers and browsers only support Basic. Without it under /v1, the API's pages open no password dialog.
     basic = "" if (problem.instance or "/v1").startswith("/v1") else 'Basic realm="wheelyard", '
     return {"WWW-Authenticate": f'{basic}Bearer realm="wheelyard"'}
+
+
+def give_reason(request: Request, text: str) -> None:
+    """Have the status line of the answer say more than its status means, if the server can."""
+    phrases = request.scope.get("extensions", {}).get(REASON_PHRASE)
+    if phrases is not None:
+        phrases.append(text)
 
 
 def retry_headers(problem: Problem) -> dict[str, str]:

@@ -8,6 +8,7 @@ its address, and one for all.
 import asyncio
 import contextlib
 import functools
+import re
 import resource
 import socket
 import struct
@@ -20,7 +21,7 @@ from typing import Any, Final, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from wheelyard.api.problems import Problem, problem_response
+from wheelyard.api.problems import REASON_PHRASE, Problem, problem_response
 from wheelyard.domain.addresses import caller_of_address, plain_address
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
@@ -34,6 +35,13 @@ _RESERVED_FILES: Final = 256
 """Open files that are reserved for the database, programs and everything else that is not a caller."""
 # Linux' struct tcp_info up to tcpi_bytes_acked.
 _TCP_INFO: Final = struct.Struct("=120xQ")
+
+
+_STATUS_LINE: Final = (b"HTTP/1.1 2", b"HTTP/1.1 4", b"HTTP/1.1 5")
+"""The beginning of an answer, but not of ``100 Continue``."""
+_STATUS_BYTES: Final = len(b"HTTP/1.1 400")
+_LONGEST_PHRASE: Final = 1000
+_NOT_IN_PHRASE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +90,36 @@ def _allowed_files() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+class _ReasonedTransport:
+    """A transport that puts the reason phrase of an answer into its status line (RFC 9112, section 4).
+
+    uvicorn has one phrase for each status. The upload tool twine shows nothing of an answer but the phrase.
+    """
+
+    def __init__(self, transport: asyncio.Transport, phrases: list[str]) -> None:
+        self._transport = transport
+        self._phrases = phrases
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the transport has
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write bytes; the first ones of an answer begin with its status line."""
+        if self._phrases and data.startswith(_STATUS_LINE):
+            line, _, rest = data.partition(b"\r\n")
+            phrase = _NOT_IN_PHRASE.sub(" ", self._phrases.pop())[:_LONGEST_PHRASE].strip()
+            data = line[:_STATUS_BYTES] + b" " + phrase.encode("ascii", "replace") + b"\r\n" + rest
+        self._transport.write(data)
+
+
+def _take_reason(cycle: RequestResponseCycle) -> None:
+    """Let a request's answer have a reason phrase of its own: what it puts into the scope's extension."""
+    phrases: list[str] = []
+    extensions: dict[str, Any] = cast("dict[str, Any]", cycle.scope).setdefault("extensions", {})
+    extensions[REASON_PHRASE] = phrases
+    cycle.transport = cast("asyncio.Transport", _ReasonedTransport(cycle.transport, phrases))
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -155,7 +193,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to wait for the body."""
         self._head_since, self._body_since = None, self.loop.time()
+        former = self.cycle
         super().on_headers_complete()
+        if self.cycle is not former and self.cycle.scope["method"] == "POST":
+            _take_reason(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes, which extend the time for the body."""

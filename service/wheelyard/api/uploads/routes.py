@@ -9,7 +9,7 @@ from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, Responses, problems
 from wheelyard.api.index_access import Links, bearer_of
-from wheelyard.api.problems import Problem, problem_response, status_of
+from wheelyard.api.problems import Problem, give_reason, problem_response, status_of
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.files import FileListView, FilesQuery, FileView, UploadQuery
 from wheelyard.api.services import Services
@@ -156,6 +156,7 @@ def _say(error: WheelyardError, request: Request) -> Response:
     base = problem_response(problem, headers={})
     headers = {name: value for name, value in base.headers.items() if name not in {"content-length", "content-type"}}
     text = "\n".join(filter(None, lines)) + "\n"
+    give_reason(request, text)
     return Response(text.encode(errors="replace"), status_code=status, headers=headers, media_type="text/plain")
 
 
