@@ -22,6 +22,7 @@ BEST = {
         "yaml.h": "libyaml-dev",
         "lber.h": "libldap-dev",
         "libpq-fe.h": "libpq-dev",
+        "libpq/libpq-fs.h": "libpq-dev",
         "openssl/ssl.h": "libssl-dev",
         "jpeglib.h": "libjpeg62-turbo-dev",
         "png.h": "libpng-dev",

@@ -111,6 +111,7 @@ def test_headers_of_cython_are_found_through_its_modules() -> None:
             "if sys.platform == 'win32':\n    l = ['libpq']\nelse:\n    l = ['pq']\nExtension('a', [], libraries=l)",
             ["library:pq"],
         ),
+        ("p = lib() or ''\nExtension('a', [], libraries=['pq', p + 'mux', f'{p}demux'])", ["library:pq"]),
         ("if os.name == 'posix':\n    Extension('a', [], libraries=['pq'])", ["library:pq"]),
         ("Extension('a', [], extra_link_args=['-lpq', '-O2'])", ["library:pq"]),
         ("Pybind11Extension('a', [], libraries=['pq'] if not WINDOWS else ['libpq'])", ["library:pq"]),

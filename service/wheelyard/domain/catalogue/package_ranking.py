@@ -179,6 +179,8 @@ def _header_place(name: str, path: str, package: ArchivePackage) -> int | None:
         return None
     folder = path[match.end() : -len(name)].strip("/")
     place = _folder_place(folder, package)
+    if place == _STRANGE and "/" in name and _stem(name.partition("/")[0]) == _stem(package.name):
+        place = _NAMED  # libpq/libpq-fs.h of libpq-dev, which is in a folder postgresql
     if not path.startswith("usr/include/"):
         return max(place, _NAMED) if _resembles(path[len("usr/lib/") :], package.name) else _STRANGE
     is_main = "/" in name or _resembles(name.partition(".")[0], package.name)

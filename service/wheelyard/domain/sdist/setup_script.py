@@ -54,6 +54,16 @@ _NOT_MODULES: Final = re.compile(
 )
 
 
+def _is_piece(node: ast.expr) -> bool:
+    """Return whether an expression adds to a text, as ``prefix + "mux"`` does: its parts alone name nothing."""
+    texts = (ast.Constant, ast.JoinedStr)
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add)
+        and (isinstance(node.left, texts) or isinstance(node.right, texts))
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mention:
     """Something that a script names."""
@@ -417,7 +427,7 @@ class _Values:
             self._add_name(_name_of(node), found, at, seen)
         elif isinstance(node, ast.Call):
             self._add_call(node, found, at, seen)
-        elif not isinstance(node, ast.JoinedStr | ast.Dict | ast.Subscript):
+        elif not (isinstance(node, ast.JoinedStr | ast.Dict | ast.Subscript) or _is_piece(node)):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
                     self._add(child, found, at, seen)
