@@ -47,15 +47,7 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     wheel, env = inbox / job["wheel"], tools_environment(job, scratch)
     members = elf_members(wheel)
     extensions = extension_modules(wheel, members)
-    doubts = refuse_lies(
-        [
-            *_python_lies(wheel.name, extensions),
-            *purelib_lies(members),
-            *check_claims(wheel),
-            *_only_foreign(wheel, members),
-            *placement_lies(wheel),
-        ]
-    )
+    doubts = refuse_lies(all_lies(wheel, members, extensions))
     mended: list[dict[str, Any]] = []
     tags: list[str] = []
     choice = several_platforms(wheel)
@@ -90,6 +82,13 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
     facts = {"is_changed": is_changed, "is_pure": not members, "lies": doubts, "mended": mended}
     channel.send("report", wheel=path.name, **facts, **named, **report, **links)
+
+
+def all_lies(wheel: Path, members: Sequence[str], extensions: Sequence[str]) -> list[dict[str, Any]]:
+    """Return all lies of a brought wheel; that its tag is for any platform stands for those of its modules."""
+    general = _python_lies(wheel.name, extensions)
+    claims = [one for one in check_claims(wheel) if not general or one["kind"] != "tag-too-general"]
+    return [*general, *purelib_lies(members), *claims, *_only_foreign(wheel, members), *placement_lies(wheel)]
 
 
 def _only_foreign(wheel: Path, members: Sequence[str]) -> list[dict[str, Any]]:

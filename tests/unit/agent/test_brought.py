@@ -9,7 +9,7 @@ from tests.unit.agent.elf_writer import AARCH64, SharedObject, module
 from tests.unit.agent.wheel_claims_samples import MACH_O, PE
 from tests.unit.pipeline_harness import make_wheel, pack_wheel
 
-from wheelyard_agent import brought
+from wheelyard_agent import brought, claims
 from wheelyard_agent.audit import GraftRules
 from wheelyard_agent.brought import (
     _correct_content,
@@ -18,6 +18,7 @@ from wheelyard_agent.brought import (
     _named_as_inside,
     _only_foreign,
     _python_lies,
+    all_lies,
     claims_hold,
     purelib_lies,
     several_platforms,
@@ -57,6 +58,17 @@ def test_any_python_with_extension_modules_is_false() -> None:
     (found,) = _python_lies("demo-1.0-py3-none-any.whl", ["demo._c"])
     assert (found["kind"], found["subject"], found["fatal"]) == ("tag-too-general", "py3-none-any", True)
     assert "demo._c" in found["detail"]
+
+
+def test_any_platform_with_extension_modules_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "_stable_symbols", dict)
+    member = "demo/_c.cpython-313-x86_64-linux-gnu.so"
+    wheel = wheel_of(tmp_path, "demo-1.0-py3-none-any.whl", {member: module("_c"), "sitecustomize.py": b""})
+    found = all_lies(wheel, [member], ["demo._c"])
+    assert [(one["kind"], one["subject"]) for one in found] == [
+        ("tag-too-general", "py3-none-any"),
+        ("startup-code", "sitecustomize"),
+    ]
 
 
 def test_any_python_with_libraries_for_ctypes_only_lacks_a_platform() -> None:
