@@ -14,7 +14,7 @@ from wheelyard.interfaces.sources import (
     SourceIndex,
     WheelResolver,
 )
-from wheelyard.interfaces.wheels import Permit, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces.wheels import Permit, SdistStore, WheelIndex, WheelStorage, WheelStore
 from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "RecipeRegistry",
     "RecipeStore",
     "ReleaseResolver",
+    "SdistStore",
     "SendWebhook",
     "SourceIndex",
     "SuiteArchives",
