@@ -9,7 +9,7 @@ from tests.contract.samples import BEGINNING
 from tests.contract.wheel_contract import WheelStores, name
 
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.sdists import BroughtSdist
+from wheelyard.domain.index.sdists import BroughtSdist, SdistPlace
 from wheelyard.domain.index.wheels import FileKind, IndexEntry, Standing, WheelFilter, WheelOrigin
 from wheelyard.errors import IndexConflictError, NotFoundError
 
@@ -90,9 +90,11 @@ class BroughtContract:
 
     async def test_bytes_are_where_they_were_brought_until_the_index_has_them(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.sdists.record(sample_sdist())
-        assert await wheel_stores.sdists.place_of("demo-1.0.tar.gz") == "upload:demo-1.0"
+        brought = SdistPlace(url="upload:demo-1.0", is_on_index=False)
+        assert await wheel_stores.sdists.place_of("demo-1.0.tar.gz") == brought
         await listed(wheel_stores, sample_sdist())
-        assert await wheel_stores.sdists.place_of("demo-1.0.tar.gz") == "http://devpi/demo-1.0.tar.gz"
+        held = SdistPlace(url="http://devpi/demo-1.0.tar.gz", is_on_index=True)
+        assert await wheel_stores.sdists.place_of("demo-1.0.tar.gz") == held
         with pytest.raises(NotFoundError):
             await wheel_stores.sdists.place_of("demo-2.0.tar.gz")
 

@@ -6,7 +6,7 @@ from packaging.utils import NormalizedName
 from tests.fakes.records import MemoryState
 
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.sdists import BroughtSdist, DueSdist
+from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import IndexConflictError, NotFoundError
@@ -47,10 +47,12 @@ class MemorySdists:
         """Return whether an sdist of the project was ever brought."""
         return any(one.project == project for one in self._state.sdists.values())
 
-    async def place_of(self, filename: str) -> str:
+    async def place_of(self, filename: str) -> SdistPlace:
         """Return where its bytes are."""
         sdist, file = await self.find(filename), self._listed(filename)
-        return file.url if file is not None and file.deleted_at is None else sdist.url
+        if file is None or file.deleted_at is not None:
+            return SdistPlace(url=sdist.url, is_on_index=False)
+        return SdistPlace(url=file.url, is_on_index=True)
 
     async def note_request(self, filename: str, request_id: str) -> None:
         """Record which request has its wheels built."""

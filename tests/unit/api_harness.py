@@ -45,6 +45,7 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
+from wheelyard.interfaces import SourceIndex
 from wheelyard.usecases.access import Access, RequestLimit
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
@@ -278,7 +279,7 @@ def index_harness(
 def prebuild_harness(
     state: MemoryState,
     *,
-    source: MemorySourceIndex,
+    source: SourceIndex,
     resolver: MemoryReleaseResolver,
     index: MemoryIndex,
     request_build: RequestBuild,

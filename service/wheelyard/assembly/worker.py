@@ -34,7 +34,7 @@ from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.archives import suite_archives
@@ -59,6 +59,7 @@ from wheelyard.interfaces import (
     Limits,
     MetricStore,
     ParserPool,
+    SdistStore,
     SourceIndex,
     SuiteArchives,
     WorkQueue,
@@ -263,6 +264,7 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
         source=backends.source,
         parsers=backends.parsers,
         own=own_wheels(settings, backends.database, backends.index),
+        sdists=PostgresSdists(backends.database),
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,
         archives=archives,
@@ -289,6 +291,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     own: OwnWheels | None,
     uv_slots: FairSlots,
     archives: SuiteArchives,
+    sdists: SdistStore | None = None,
     lookups: CacheLookups | None = None,
     heal: HealMode | None = None,
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
@@ -300,7 +303,9 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
-        resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
+        resolver=UvWheelResolver(
+            uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers, sdists=sdists)
+        ),
         engine=ContainerEngine(
             parts.engine,
             prefetch_network=settings.prefetch_network,

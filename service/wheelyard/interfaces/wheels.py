@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.index.check import IndexReport, LastReport
 from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
-from wheelyard.domain.index.sdists import BroughtSdist, DueSdist
+from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
@@ -98,11 +98,8 @@ class SdistStore(Protocol):
         """Return whether an sdist of the project was ever brought, so that it is the organisation's own."""
         ...
 
-    async def place_of(self, filename: str) -> str:
-        """Return the URL where the bytes of an sdist are now: on our index, or where they were brought to.
-
-        Raises NotFoundError.
-        """
+    async def place_of(self, filename: str) -> SdistPlace:
+        """Return where the bytes of an sdist are now; raise NotFoundError."""
         ...
 
     async def note_request(self, filename: str, request_id: str) -> None:

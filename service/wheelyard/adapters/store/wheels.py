@@ -15,7 +15,7 @@ from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, Claim
 from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.sdists import BroughtSdist, DueSdist
+from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
@@ -411,7 +411,7 @@ where s.project = %(project)s and w.deleted_at is null order by s.sequence
 """
 _IS_OWN: Final = "select exists (select from sdists where project = %(project)s) as own"
 _PLACE: Final = """
-select coalesce(w.url, s.url) as url
+select coalesce(w.url, s.url) as url, w.url is not null as is_on_index
 from sdists s left join wheels w on w.filename = s.filename and w.deleted_at is null
 where s.filename = %(filename)s
 """
@@ -466,12 +466,12 @@ class PostgresSdists:
         row = await self._database.fetch_one(_IS_OWN, {"project": project})
         return row is not None and bool(row["own"])
 
-    async def place_of(self, filename: str) -> str:
-        """Return the URL where its bytes are now; raise NotFoundError."""
+    async def place_of(self, filename: str) -> SdistPlace:
+        """Return where its bytes are now; raise NotFoundError."""
         row = await self._database.fetch_one(_PLACE, {"filename": filename})
         if row is None:
             raise NotFoundError(kind="sdist", name=filename)
-        return str(row["url"])
+        return SdistPlace(url=row["url"], is_on_index=row["is_on_index"])
 
     async def note_request(self, filename: str, request_id: str) -> None:
         """Record which request has its wheels built; raise NotFoundError."""

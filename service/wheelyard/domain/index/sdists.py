@@ -105,6 +105,15 @@ class BroughtSdist:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SdistPlace:
+    """Where the bytes of a brought sdist are."""
+
+    url: str
+    is_on_index: bool
+    """True if our index has them; else they are still where they were brought to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DueSdist:
     """A brought sdist that our index can list now, because it has a wheel of the release."""
 
