@@ -25,6 +25,7 @@ from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
+from tests.fakes.sdists import MemorySdists
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.wheels import MemoryWheels
 
@@ -306,6 +307,7 @@ def prebuild_harness(
         read=read,
         store=store,
         wheels=wheels,
+        sdists=MemorySdists(state),
         builds=MemoryBuilds(state),
         workers=MemoryFleet(state),
         advance=advance,
