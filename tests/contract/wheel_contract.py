@@ -18,6 +18,7 @@ from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,
     BuildStore,
+    SdistStore,
     WheelStore,
 )
 
@@ -34,6 +35,7 @@ class WheelStores:
     """Empty stores on one state."""
 
     wheels: WheelStore
+    sdists: SdistStore
     builds: BuildStore
     attempts: AttemptStore
     audit: AuditStore

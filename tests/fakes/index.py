@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.adapters.devpi.upload import WheelUpload, read_upload
+from wheelyard.adapters.devpi.upload import FileUpload, read_sdist_upload, read_upload
 from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexUnavailableError, NotFoundError, PublishUnprovenError
 from wheelyard.interfaces import Permit
@@ -37,14 +37,20 @@ class MemoryIndex:
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel and verify it; see WheelIndex."""
-        upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
-        key = (upload.wheel.project, upload.wheel.filename)
+        return await self._publish(await asyncio.to_thread(read_upload, wheel, sha256=sha256), permit)
+
+    async def publish_sdist(self, sdist: Path, *, sha256: str, metadata: bytes) -> PublishedFile:
+        """Publish an sdist and verify it; see WheelIndex."""
+        return await self._publish(await asyncio.to_thread(read_sdist_upload, sdist, sha256=sha256, metadata=metadata))
+
+    async def _publish(self, upload: FileUpload, permit: Permit | None = None) -> PublishedFile:
+        key = (upload.project, upload.filename)
         await self.ping()
         uploaded = key not in self.files
         if uploaded and permit is not None:
             await permit()
         if uploaded and not self.faults.loses_uploads:
-            self.files[key] = await asyncio.to_thread(wheel.read_bytes)
+            self.files[key] = await asyncio.to_thread(upload.path.read_bytes)
         return self._prove(upload, uploaded=uploaded)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
@@ -90,25 +96,25 @@ class MemoryIndex:
         """Yield the names of published files."""
         return (filename for _, filename in self.files)
 
-    def _prove(self, upload: WheelUpload, *, uploaded: bool) -> PublishedFile:
-        held = self.files.get((upload.wheel.project, upload.wheel.filename))
+    def _prove(self, upload: FileUpload, *, uploaded: bool) -> PublishedFile:
+        held = self.files.get((upload.project, upload.filename))
         if held is None:
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason="its page does not list the file")
+            raise PublishUnprovenError(filename=upload.filename, reason="its page does not list the file")
         found = hashlib.sha256(held).hexdigest()
-        if found != upload.wheel.sha256:
-            raise IndexConflictError(filename=upload.wheel.filename, held=found, ours=upload.wheel.sha256)
+        if found != upload.sha256:
+            raise IndexConflictError(filename=upload.filename, held=found, ours=upload.sha256)
         if self.faults.alters_bytes:
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason="its bytes have another sha256")
+            raise PublishUnprovenError(filename=upload.filename, reason="its bytes have another sha256")
         return PublishedFile(
-            filename=upload.wheel.filename,
-            url=f"memory:{upload.wheel.project}/{upload.wheel.filename}",
+            filename=upload.filename,
+            url=f"memory:{upload.project}/{upload.filename}",
             index_url="memory:",
             sha256=found,
-            size_bytes=upload.wheel.size_bytes,
+            size_bytes=upload.size_bytes,
             uploaded=uploaded,
             level=self.level,
-            metadata=upload.wheel.metadata,
-            contents=upload.wheel.contents,
+            metadata=upload.metadata,
+            contents=upload.contents,
         )
 
 

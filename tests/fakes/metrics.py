@@ -58,7 +58,9 @@ class MemoryMetrics:
         ended = [build for build in builds if build.finished_at is not None and build.finished_at >= since]
         begun = [build for build in ended if build.started_at is not None]
         wheels = [entry.wheel for entry in self._state.wheels.values()]
-        kept = [wheel for wheel in wheels if wheel.deleted_at is None]
+        files = [wheel for wheel in wheels if wheel.deleted_at is None]
+        wheels = [wheel for wheel in wheels if wheel.is_wheel]
+        kept = [wheel for wheel in files if wheel.is_wheel]
         return Statistics(
             days=_days(ended),
             waits=classify([_seconds(build.created_at, build.started_at) for build in begun]),
@@ -68,7 +70,7 @@ class MemoryMetrics:
             published=_published([wheel for wheel in wheels if wheel.uploaded_at >= since]),
             largest=_largest(kept),
             wheels=len(kept),
-            index_bytes=sum(wheel.size_bytes for wheel in kept),
+            index_bytes=sum(wheel.size_bytes for wheel in files),
             log_bytes=sum(attempt.log_size_bytes for build in builds for attempt in build.attempts),
         )
 
@@ -107,7 +109,11 @@ class MemoryMetrics:
     def _size(self, level: Level) -> IndexSize:
         wheels = [entry.wheel for entry in self._state.wheels.values()]
         listed = [wheel for wheel in wheels if wheel.deleted_at is None and wheel.level is level]
-        return IndexSize(level=level, wheels=len(listed), size_bytes=sum(wheel.size_bytes for wheel in listed))
+        return IndexSize(
+            level=level,
+            wheels=sum(wheel.is_wheel for wheel in listed),
+            size_bytes=sum(wheel.size_bytes for wheel in listed),
+        )
 
     def _requested(self) -> tuple[ProjectCount, ...]:
         """Count requests; their times are not stored in memory, where nothing gets old."""

@@ -19,6 +19,7 @@ from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.uploads import NewUpload
 from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
@@ -217,6 +218,7 @@ class MemoryState:
         self.workers: dict[str, WorkerStatus] = {}
         self.periodic: dict[str, datetime] = {}
         """When work that is done once an interval was last begun."""
+        self.sdists: dict[str, BroughtSdist] = {}
         self.wheels: dict[str, IndexEntry] = {}
         """Wheels that are or were on the index, by file name, in the order of upload."""
         self.uploads: dict[tuple[str, str], list[Claim]] = {}
@@ -341,7 +343,7 @@ class MemoryState:
             # What was built here stays ours, even if upstream has the same bytes.
             made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
             entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
-        else:
+        elif entry.wheel.is_wheel:
             self.counts.append(count_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 

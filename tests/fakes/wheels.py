@@ -40,7 +40,7 @@ class MemoryWheels:
 
     async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
         """Return every project that has a wheel at this level or above."""
-        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None and (wheel.is_own or not own_only))
+        live = (wheel for wheel in self._live_wheels() if wheel.is_own or not own_only)
         return tuple(sorted({wheel.project for wheel in live if level in {Level.STAGING, wheel.level}}))
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
@@ -54,7 +54,7 @@ class MemoryWheels:
     async def metadata_of(self, filename: str) -> bytes:
         """Return a wheel's METADATA."""
         entry = self._state.wheels.get(filename)
-        if entry is None or entry.wheel.metadata_sha256 is None or entry.wheel.deleted_at is not None:
+        if entry is None or entry.metadata is None or not _has_metadata(entry.wheel):
             raise NotFoundError(kind="metadata", name=filename)
         return entry.metadata
 
@@ -70,13 +70,12 @@ class MemoryWheels:
 
     async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
         """Return which versions of some projects have a wheel."""
-        live = (wheel for wheel in self._wheels() if wheel.project in projects and wheel.deleted_at is None)
+        live = (wheel for wheel in self._live_wheels() if wheel.project in projects)
         return frozenset((wheel.project, wheel.version) for wheel in live)
 
     async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
         """Return the wheels of some projects' versions."""
-        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None)
-        return tuple(wheel for wheel in live if (wheel.project, wheel.version) in releases)
+        return tuple(wheel for wheel in self._live_wheels() if (wheel.project, wheel.version) in releases)
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
         """Return projects by name."""
@@ -172,6 +171,9 @@ class MemoryWheels:
     def _wheels(self) -> list[IndexedWheel]:
         return [entry.wheel for entry in self._state.wheels.values()]
 
+    def _live_wheels(self) -> list[IndexedWheel]:
+        return [wheel for wheel in self._wheels() if wheel.is_wheel and wheel.deleted_at is None]
+
     def _wheel(self, filename: str) -> IndexedWheel:
         return self._state.wheels[filename].wheel
 
@@ -198,7 +200,7 @@ class MemoryWheels:
                 record.change(wheel=replace(record.build.wheel, **changes))  # type: ignore[arg-type]
 
     def _summary(self, name: str) -> ProjectSummary:
-        wheels = [wheel for wheel in self._wheels() if wheel.project == name and wheel.deleted_at is None]
+        wheels = [wheel for wheel in self._live_wheels() if wheel.project == name]
         return ProjectSummary(
             name=name,
             releases=len({wheel.version for wheel in wheels}),
@@ -208,9 +210,14 @@ class MemoryWheels:
         )
 
 
+def _has_metadata(wheel: IndexedWheel) -> bool:
+    return wheel.metadata_sha256 is not None and wheel.deleted_at is None
+
+
 def _fits(wheel: IndexedWheel, wanted: WheelFilter) -> bool:
     return (
         wanted.project in {None, wheel.project}
+        and wanted.kind in {None, wheel.kind}
         and wanted.origin in {None, wheel.origin}
         and wanted.level in {None, wheel.level}
         and wanted.standing in {None, wheel.standing}

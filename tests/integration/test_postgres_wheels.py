@@ -11,6 +11,7 @@ import psycopg.conninfo
 import pytest
 import yoyo
 from tests.contract.samples import TARGET, sample_wheel
+from tests.contract.sdist_contract import SdistContract
 from tests.contract.wheel_contract import WheelContract, WheelStores
 from tests.fakes.index import MemoryIndex
 from tests.fakes.sources import MemorySourceIndex
@@ -22,14 +23,14 @@ from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.prebuilds import mirror_wheel
 from wheelyard.domain.index.index import Level
 from wheelyard.errors import IndexConflictError
 
 TABLES = (
-    "index_report, audit, wheels, index_projects, log_chunks, attempts, requests, builds, "
+    "index_report, audit, sdists, wheels, index_projects, log_chunks, attempts, requests, builds, "
     "procrastinate_jobs, procrastinate_events"
 )
 
@@ -57,6 +58,7 @@ def wheel_stores(database: Database) -> WheelStores:
 
     return WheelStores(
         wheels=wheels,
+        sdists=PostgresSdists(database),
         builds=PostgresBuilds(database, queue, max_attempts=3),
         attempts=PostgresAttempts(database, queue),
         audit=PostgresAudit(database),
@@ -79,6 +81,10 @@ async def test_mirrored_wheel_never_takes_a_name_that_other_bytes_had(
 
 
 class TestPostgresWheels(WheelContract):
+    """The whole contract."""
+
+
+class TestPostgresSdists(SdistContract):
     """The whole contract."""
 
 

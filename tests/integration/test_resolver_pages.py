@@ -18,6 +18,7 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_harness import OwnStorage, open_own_storage, simple_sdist, simple_wheel
 
 from wheelyard.adapters.resolver import pages as resolver_pages
+from wheelyard.adapters.resolver.own_projects import OwnNames
 from wheelyard.adapters.resolver.own_wheels import MixedSource
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
@@ -81,7 +82,7 @@ def make_harness(shop: Shop, tmp_path: Path, level: Level = Level.PROD) -> Harne
     source = SimpleSourceIndex(
         SourceIndexOptions(cache_dir=tmp_path / "files", index_url=shop.url, disk_floor_bytes=0, page_seconds=0)
     )
-    pages = ResolverPages(source=source, own=storage.wheels, own_projects=OwnProjects(), parsers=InlineParsers())
+    pages = ResolverPages(source=source, own=storage.wheels, names=OwnNames(OwnProjects()), parsers=InlineParsers())
     # A proxy that is not there must not be asked for pages on loopback.
     environment = {**os.environ, "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "example.org,127.0.0.1"}
     options = UvResolverOptions(cache_dir=tmp_path / "uv", environment=environment, index_url=shop.url)
@@ -125,7 +126,7 @@ async def test_without_wheels_of_our_own_upstreams_are_chosen_and_sdists_still_s
     await harness.storage.publish("helper-9.0-1.bookworm-py3-none-any.whl", simple_wheel("helper", "9.0"))
     harness.wheel("helper", "1.0")
     harness.sdist("needed", "1.0", "helper")
-    pages = ResolverPages(source=harness.source, own=None, own_projects=OwnProjects(), parsers=InlineParsers())
+    pages = ResolverPages(source=harness.source, own=None, names=OwnNames(OwnProjects()), parsers=InlineParsers())
     assert await releases(replace(harness, pages=pages), "needed") == {"needed": "1.0", "helper": "1.0"}
     assert await releases(harness, "needed") == {"needed": "1.0", "helper": "9.0"}
 

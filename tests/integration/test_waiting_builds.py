@@ -25,6 +25,7 @@ from tests.integration.resolver_harness import simple_sdist
 from tests.unit.pipeline_harness import REPAIR_REPORT, make_harness, make_wheel
 
 from wheelyard.adapters.host.disk import disk_full_error
+from wheelyard.adapters.resolver.own_projects import OwnNames
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import UvResolverOptions
@@ -91,7 +92,7 @@ class Harness:
         source = SimpleSourceIndex(options)
         cache = ContentCache(root=folder / "own", floor_bytes=0)
         own = OwnWheels(store=MemoryWheels(state), storage=pipeline.index, cache=cache)
-        pages = ResolverPages(source=source, own=own, own_projects=OwnProjects(), parsers=InlineParsers())
+        pages = ResolverPages(source=source, own=own, names=OwnNames(OwnProjects()), parsers=InlineParsers())
         uv = UvResolverOptions(cache_dir=folder / "uv-cache", environment=os.environ, index_url=shop.url)
         tools = replace(
             pipeline.tools,

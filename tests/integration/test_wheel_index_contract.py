@@ -1,5 +1,7 @@
 import asyncio
 import hashlib
+import io
+import tarfile
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -101,6 +103,54 @@ async def test_same_wheel_at_once_is_published_once(index: WheelIndex, tmp_path:
     wheel, sha256 = make_wheel(tmp_path, name="twin_thing")
     published = await asyncio.gather(*(index.publish(wheel, sha256=sha256) for _ in range(4)))
     assert {one.sha256 for one in published} == {sha256}
+
+
+def make_sdist(folder: Path, *, name: str, version: str = "1.0+local") -> tuple[Path, str]:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        text = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nDynamic: Requires-Dist\n".encode()
+        member = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def metadata_of(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("METADATA")))
+
+
+async def test_sdist_is_held_beside_its_wheels_and_never_replaced(index: WheelIndex, tmp_path: Path) -> None:
+    wheel, wheel_sha256 = make_wheel(tmp_path, name="source_thing")
+    sdist, sha256 = make_sdist(tmp_path, name="source_thing")
+    await index.publish(wheel, sha256=wheel_sha256)
+    metadata = metadata_of(wheel)
+    published = await index.publish_sdist(sdist, sha256=sha256, metadata=metadata)
+    assert (published.filename, published.sha256, published.uploaded) == (sdist.name, sha256, True)
+    assert await index.sha256_of(project_of(wheel), sdist.name) == sha256
+    assert await index.sha256_of(project_of(wheel), wheel.name) == wheel_sha256
+    assert not (await index.publish_sdist(sdist, sha256=sha256, metadata=metadata)).uploaded
+    sdist.write_bytes(b"other bytes")
+    with pytest.raises(HashMismatchError):
+        await index.publish_sdist(sdist, sha256=sha256, metadata=metadata)
+    other_sha256 = hashlib.sha256(b"other bytes").hexdigest()
+    with pytest.raises(IndexConflictError) as caught:
+        await index.publish_sdist(sdist, sha256=other_sha256, metadata=metadata)
+    assert (caught.value.held, caught.value.ours) == (sha256, other_sha256)
+
+
+async def test_wheels_and_their_sdist_are_published_at_once(index: WheelIndex, tmp_path: Path) -> None:
+    sdist, sha256 = make_sdist(tmp_path, name="race_thing")
+    wheels = []
+    for number in range(6):
+        wheel, digest = make_wheel(tmp_path / str(number), name="race_thing", body=f"n = {number}")
+        wheels.append((wheel.rename(wheel.with_name(wheel.name.replace("-1wy", f"-{number}wy"))), digest))
+    published = await asyncio.gather(
+        *(index.publish(wheel, sha256=digest) for wheel, digest in wheels),
+        index.publish_sdist(sdist, sha256=sha256, metadata=metadata_of(wheels[0][0])),
+    )
+    assert {one.filename for one in published} == {sdist.name, *(wheel.name for wheel, _ in wheels)}
 
 
 async def test_user_of_another_index_is_refused(endpoint: IndexEndpoint, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
+from tests.fakes.sdists import MemorySdists
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
@@ -48,6 +49,7 @@ from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
+from wheelyard.interfaces import SourceIndex
 from wheelyard.usecases.access import Access, RequestLimit
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
@@ -314,7 +316,7 @@ def index_harness(
 def prebuild_harness(
     state: MemoryState,
     *,
-    source: MemorySourceIndex,
+    source: SourceIndex,
     resolver: MemoryReleaseResolver,
     index: MemoryIndex,
     request_build: RequestBuild,
@@ -341,6 +343,7 @@ def prebuild_harness(
         read=read,
         store=store,
         wheels=wheels,
+        sdists=MemorySdists(state),
         builds=MemoryBuilds(state),
         workers=MemoryFleet(state),
         advance=advance,

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock
+from tests.contract.sdist_contract import SdistContract
 from tests.contract.wheel_contract import WheelContract, WheelStores
 from tests.fakes.access import MemoryAudit
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
 from tests.fakes.records import MemoryState
+from tests.fakes.sdists import MemorySdists
 from tests.fakes.wheels import MemoryWheels
 
 
@@ -22,6 +24,7 @@ def wheel_stores() -> WheelStores:
 
     return WheelStores(
         wheels=wheels,
+        sdists=MemorySdists(state),
         builds=MemoryBuilds(state),
         attempts=MemoryAttempts(state),
         audit=MemoryAudit(state),
@@ -30,4 +33,8 @@ def wheel_stores() -> WheelStores:
 
 
 class TestMemoryWheels(WheelContract):
+    """The whole contract."""
+
+
+class TestMemorySdists(SdistContract):
     """The whole contract."""

@@ -12,6 +12,7 @@ from tests.fakes.wheels import MemoryWheels
 from tests.unit.pipeline_harness import make_wheel
 
 from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 
@@ -45,7 +46,7 @@ def entry_for(  # noqa: PLR0913  (one parameter for each thing that tests vary)
     order = replace(sample_order(project=project), version=version)
     wheel = replace(sample_wheel(), filename=filename, sha256=digest, size_bytes=len(content), tag="py3-none-any")
     entry = IndexEntry.of(order, wheel, published, build_id=build_id, now=now)
-    if origin is WheelOrigin.MIRRORED:
+    if origin is not WheelOrigin.BUILT:
         entry = replace(entry, wheel=replace(entry.wheel, origin=origin, build_id=None))
     return entry
 
@@ -78,6 +79,30 @@ class WheelHarness:
         entry = entry_for(filename, data, level=level, origin=origin)
         self.state.record_wheel(entry)
         return entry.wheel
+
+    def bring(self, filename: str, content: bytes = b"sdist", *, metadata: bytes = METADATA) -> BroughtSdist:
+        """Record an sdist that somebody brought; our index does not have it yet."""
+        sdist = BroughtSdist.of(
+            filename,
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            metadata=metadata,
+            url=f"upload:{filename}",
+            brought_by="alice",
+            brought_at=BEGINNING,
+        )
+        self.state.sdists[filename] = sdist
+        return sdist
+
+    def put_sdist(self, filename: str, content: bytes = b"sdist", *, level: Level = Level.PROD) -> IndexedWheel:
+        """Bring an sdist, publish and record it."""
+        sdist = self.bring(filename, content)
+        self.hold(filename, content, level=level)
+        digest = hashlib.sha256(sdist.metadata).hexdigest()
+        url = f"memory:{sdist.project}/{filename}"
+        file = sdist.on_index(level=level, url=url, metadata_sha256=digest, now=BEGINNING)
+        self.state.record_wheel(IndexEntry(wheel=file, metadata=sdist.metadata))
+        return file
 
     def hold(self, filename: str, content: bytes, *, level: Level = Level.PROD) -> None:
         """Put a file on devpi alone."""

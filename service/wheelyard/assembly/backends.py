@@ -12,7 +12,7 @@ from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.assembly.access import database_address
-from wheelyard.assembly.index import IndexBackends, Places, embedded_index, external_index, open_index
+from wheelyard.assembly.index import IndexBackends, Places, embedded_index, external_index, open_index, own_source
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.domain.index.index import Level
 from wheelyard.interfaces import ParserPool, SourceIndex
@@ -49,14 +49,17 @@ async def open_backends(parts: Parts, say: Say) -> AsyncIterator[Backends]:
         places = await _open_index(settings, stack, say)
         await asyncio.to_thread(migrate, conninfo)
         parsers = await stack.enter_async_context(ParserProcesses())
+        database = await stack.enter_async_context(Database(conninfo))
+        upstream = await stack.enter_async_context(source_index(settings, lookups, parsers))
+        index = await stack.enter_async_context(open_index(places))
         yield Backends(
             parts=parts,
-            database=await stack.enter_async_context(Database(conninfo)),
-            source=await stack.enter_async_context(source_index(settings, lookups, parsers)),
+            database=database,
+            source=own_source(settings, database, index, upstream),
             parsers=parsers,
             lookups=lookups,
             uv_slots=FairSlots(settings.resolver_processes),
-            index=await stack.enter_async_context(open_index(places)),
+            index=index,
             index_url=places[Level.PROD].url,
         )
 

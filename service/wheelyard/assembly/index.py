@@ -3,24 +3,28 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
 from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.host.state_dir import StateDir
+from wheelyard.adapters.resolver.own_projects import NO_PLACES, FetchFile, OwnNames, OwnSource
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces import SourceIndex, WheelIndex, WheelStorage, WheelStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
+from wheelyard.usecases.manage_wheels import PublishSdists
 
 Places = Mapping[Level, DevpiPlace]
 """Our indexes on devpi; prod is always there."""
@@ -87,6 +91,36 @@ def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> 
     cache = ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes)
     return OwnWheels(
         store=PostgresWheels(database), storage=index.storage, cache=cache, level=Level(settings.publish_level)
+    )
+
+
+def own_source(
+    settings: Settings,
+    database: Database,
+    index: IndexBackends,
+    upstream: SourceIndex,
+    *,
+    places: Mapping[str, FetchFile] = NO_PLACES,
+) -> OwnSource:
+    """Make the source that never asks upstream for the organisation's own projects."""
+    sdists = PostgresSdists(database)
+    return OwnSource(
+        upstream,
+        names=OwnNames(OwnProjects.of(settings.own_projects), sdists),
+        sdists=sdists,
+        own=own_wheels(settings, database, index),
+        places=places,
+    )
+
+
+def publish_sdists(database: Database, index: IndexBackends, source: SourceIndex) -> PublishSdists:
+    """Make what publishes brought sdists beside their wheels."""
+    return PublishSdists(
+        sdists=PostgresSdists(database),
+        wheels=PostgresWheels(database),
+        source=source,
+        indexes={level: retained_index(database, index, level) for level in index.indexes},
+        now=lambda: datetime.now(UTC),
     )
 
 

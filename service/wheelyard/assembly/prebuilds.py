@@ -7,6 +7,7 @@ from typing import Final
 
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.state_dir import StateDir
+from wheelyard.adapters.resolver.own_projects import OwnNames
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
@@ -18,7 +19,7 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.assembly.access import open_limits
 from wheelyard.assembly.backends import Backends
@@ -27,7 +28,7 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
-from wheelyard.interfaces import ParserPool, SourceIndex
+from wheelyard.interfaces import ParserPool, SdistStore, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
@@ -54,11 +55,16 @@ def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
 
 
 def resolver_pages(
-    settings: Settings, source: SourceIndex, own: OwnWheels | None, parsers: ParserPool
+    settings: Settings,
+    source: SourceIndex,
+    own: OwnWheels | None,
+    parsers: ParserPool,
+    *,
+    sdists: SdistStore | None = None,
 ) -> ResolverPages:
-    """Make the pages that uv reads in addition to upstream's."""
-    own_projects = OwnProjects.of(settings.own_projects)
-    return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
+    """Make the pages that uv reads in addition to upstream's; without a database nothing was brought."""
+    names = OwnNames(OwnProjects.of(settings.own_projects), sdists)
+    return ResolverPages(source=source, own=own, names=names, parsers=parsers)
 
 
 def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build: RequestBuild) -> Prebuilds:
@@ -82,6 +88,7 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
         read=_read_dependencies(backends),
         store=store,
         wheels=wheels,
+        sdists=PostgresSdists(database),
         builds=builds,
         workers=PostgresFleet(database),
         advance=advance,
@@ -96,7 +103,8 @@ def _read_dependencies(backends: Backends) -> ReadDependencies:
     """Make the use case that turns an application's files into the releases that it needs."""
     settings = backends.parts.settings
     own = own_wheels(settings, backends.database, backends.index)
-    pages = resolver_pages(settings, backends.source, own, backends.parsers)
+    sdists = PostgresSdists(backends.database)
+    pages = resolver_pages(settings, backends.source, own, backends.parsers, sdists=sdists)
     return ReadDependencies(
         source=backends.source,
         resolver=UvReleaseResolver(uv_options(settings, backends.uv_slots), pages),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -33,7 +34,7 @@ from wheelyard.assembly.access import access_of, open_limits, sessions_of, token
 from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
-from wheelyard.assembly.index import IndexBackends, check_index
+from wheelyard.assembly.index import IndexBackends, check_index, publish_sdists
 from wheelyard.assembly.parts import git_repositories, known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
@@ -44,7 +45,7 @@ from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.follow_log import FollowLog
-from wheelyard.usecases.manage_wheels import ManageWheels
+from wheelyard.usecases.manage_wheels import ManageWheels, PublishSdists
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
@@ -55,6 +56,9 @@ from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
 from wheelyard.wheel_files.received import ReceivedFile
+
+_SDISTS_SECONDS: Final = 2.0
+"""How often brought sdists are looked for that have a wheel by now."""
 
 
 async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_here: bool) -> ApiServices:
@@ -77,6 +81,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         repositories=git_repositories(settings),
     )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
+    sdists = publish_sdists(database, backends.index, backends.source)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
@@ -106,7 +111,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
             parsers=backends.parsers,
             suites=suites,
         ),
-        upkeep=lambda: _keep_up(settings, folders, recipes, supply),
+        upkeep=lambda: _keep_up(settings, folders, recipes, supply, sdists),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
@@ -198,10 +203,15 @@ def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = rando
 
 
 async def _keep_up(
-    settings: Settings, folders: RecipeFolders, recipes: StoredRecipes, supply: OrderDependencies
+    settings: Settings,
+    folders: RecipeFolders,
+    recipes: StoredRecipes,
+    supply: OrderDependencies,
+    sdists: PublishSdists,
 ) -> None:
-    """Run the API's background work: update recipes, request missing releases."""
+    """Run the API's background work: update recipes, request missing releases, publish brought sdists."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(repeat("recipes", folders.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(repeat("stored-recipes", recipes.follow, seconds=1.0))
+        tasks.create_task(repeat("sdists", sdists.once, seconds=_SDISTS_SECONDS))
         tasks.create_task(supply.run())

@@ -35,7 +35,7 @@ from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
 from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
@@ -61,6 +61,7 @@ from wheelyard.interfaces import (
     Limits,
     MetricStore,
     ParserPool,
+    SdistStore,
     SourceIndex,
     SuiteArchives,
     WorkQueue,
@@ -269,6 +270,7 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
         ),
         parsers=backends.parsers,
         own=own_wheels(settings, backends.database, backends.index),
+        sdists=PostgresSdists(backends.database),
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,
         archives=archives,
@@ -295,6 +297,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     own: OwnWheels | None,
     uv_slots: FairSlots,
     archives: SuiteArchives,
+    sdists: SdistStore | None = None,
     lookups: CacheLookups | None = None,
     heal: HealMode | None = None,
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
@@ -306,7 +309,9 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
-        resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
+        resolver=UvWheelResolver(
+            uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers, sdists=sdists)
+        ),
         engine=ContainerEngine(
             parts.engine,
             prefetch_network=settings.prefetch_network,

@@ -18,7 +18,7 @@ from wheelyard.cli.wheels import describe
 from wheelyard.domain.builds.build import BuildSummary, Failure
 from wheelyard.domain.builds.log_text import plain_line, plain_text
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels
+from wheelyard.domain.index.wheels import FileKind, IndexedWheel, ReleaseWheels
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
@@ -95,16 +95,17 @@ def show_wheel(client: WheelyardClient, filename: str, *, as_json: bool) -> Exit
         return _json({**wheel.model_dump(mode="json"), "contents": contents and contents.model_dump(mode="json")})
     for name, value in _facts(wheel):
         output().print(Text.assemble((f"{name:<16}", "dim"), plain_line(value)), soft_wrap=True)
-    output().print(_files(contents))
+    if wheel.kind is FileKind.WHEEL:
+        output().print(_files(contents))
     return ExitCode.OK
 
 
 def _facts(wheel: IndexedWheelView) -> list[tuple[str, str]]:
     made_by = f" by build {wheel.build_id}" if wheel.build_id else ""
     return [
-        ("wheel", wheel.filename),
+        (wheel.kind.value, wheel.filename),
         ("standing", describe(wheel) or "offered"),
-        ("tag", wheel.tag),
+        ("tag", wheel.tag or "none, because it is an sdist"),
         ("requires python", wheel.requires_python or "any"),
         ("size", format_size(wheel.size_bytes)),
         ("sha256", wheel.sha256),
@@ -197,7 +198,7 @@ def _target(view: TargetView) -> Target:
 
 
 def _wheel(view: IndexedWheelView) -> IndexedWheel:
-    return IndexedWheel(**view.model_dump(exclude={"url", "file_url", "standing"}), url=view.file_url)
+    return IndexedWheel(**view.model_dump(exclude={"url", "file_url", "standing", "kind"}), url=view.file_url)
 
 
 def _build(view: BuildSummaryView) -> BuildSummary:

@@ -457,12 +457,14 @@ class OwnProjectError(CallerError):
 
     code = "own-project"
 
-    def __init__(self, *, project: str, pattern: str) -> None:
+    def __init__(self, *, project: str, pattern: str | None) -> None:
+        """Set the project, and the operator's pattern that it matches; None if an sdist of it was brought."""
         self.project, self.pattern = project, pattern
+        reason = "an sdist of it was brought" if pattern is None else repr(pattern)
         super().__init__(
-            f"{project!r} is one of the organisation's own projects ({pattern!r}) and is never taken from upstream.",
-            "It may be required if our own index has a compatible wheel of it. Otherwise install it from the index "
-            "that the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
+            f"{project!r} is one of the organisation's own projects ({reason}) and is never taken from upstream.",
+            "It may be required if our own index has a compatible wheel of it. Otherwise bring its sdist, or install "
+            "it from the index that the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The index of wheels: the storage of their bytes, and the records of them."""
+"""The index of wheels and sdists: the storage of their bytes, and the records of them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +10,7 @@ from packaging.utils import NormalizedName
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.index.check import IndexReport, LastReport
 from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
+from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
@@ -19,6 +20,7 @@ from wheelyard.domain.index.wheels import (
     WheelFilter,
     WheelPage,
 )
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 Permit = Callable[[], Awaitable[None]]
@@ -33,6 +35,16 @@ class WheelIndex(Protocol):
 
         Raises HashMismatchError or UntrustedOutputError if the file is not the promised wheel, IndexConflictError,
         IndexRefusedError, IndexUnavailableError, or PublishUnprovenError.
+        """
+        ...
+
+    async def publish_sdist(self, sdist: Path, *, sha256: str, metadata: bytes) -> PublishedFile:
+        """Publish an sdist and read it back to verify it; one that is there already is only verified.
+
+        ``metadata`` is the METADATA of a wheel of its release: the index has one for all files of a release.
+
+        Raises HashMismatchError or UntrustedOutputError if the file is not the promised sdist, and otherwise as
+        ``publish``.
         """
         ...
 
@@ -64,8 +76,46 @@ class WheelStorage(Protocol):
         ...
 
 
+class SdistStore(Protocol):
+    """The sdists that others brought."""
+
+    async def record(self, sdist: BroughtSdist) -> BroughtSdist:
+        """Record an sdist, and return it as it is recorded; the same bytes again are no error.
+
+        Raises IndexConflictError for other bytes under its name, or another sdist of its release.
+        """
+        ...
+
+    async def find(self, filename: str) -> BroughtSdist:
+        """Return an sdist; raise NotFoundError."""
+        ...
+
+    async def sdists_of(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        """Return the sdists to build a project's releases from, oldest first, without deleted ones."""
+        ...
+
+    async def is_own(self, project: NormalizedName) -> bool:
+        """Return whether an sdist of the project was ever brought, so that it is the organisation's own."""
+        ...
+
+    async def place_of(self, filename: str) -> SdistPlace:
+        """Return where the bytes of an sdist are now; raise NotFoundError."""
+        ...
+
+    async def note_request(self, filename: str, request_id: str) -> None:
+        """Record which request has its wheels built; raise NotFoundError."""
+        ...
+
+    async def due(self) -> tuple[DueSdist, ...]:
+        """Return the sdists that are not on our index yet, though it lists a wheel that was made from them.
+
+        A wheel of the release that was brought counts too.
+        """
+        ...
+
+
 class WheelStore(Protocol):
-    """The records of the wheels on our index.
+    """The records of the wheels and sdists on our index.
 
     Each change that a person makes is written to the audit log in the same transaction; ``by`` is that person's name.
     """
@@ -79,7 +129,7 @@ class WheelStore(Protocol):
         ...
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
-        """Return all of a project's wheels, also deleted ones, oldest upload first; empty if there are none."""
+        """Return all of a project's files, also deleted ones, oldest upload first; empty if there are none."""
         ...
 
     async def find(self, filename: str) -> IndexedWheel:
@@ -91,7 +141,7 @@ class WheelStore(Protocol):
         ...
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
-        """Return wheels, newest first."""
+        """Return wheels and sdists, newest first."""
         ...
 
     async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelyard.domain.catalogue.archive_files import PackageFile, WantedFile
@@ -14,7 +15,7 @@ from wheelyard.domain.packaging.release import ProjectFiles
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.toolchain import ToolchainNeed
 from wheelyard.domain.untrusted.file_names import read_wheel_name
-from wheelyard.errors import CallerError, OperatorError, WheelyardError
+from wheelyard.errors import CallerError, OperatorError, OwnProjectError, UnknownProjectError, WheelyardError
 from wheelyard.pipeline.job import Job, Tools
 
 
@@ -158,7 +159,7 @@ async def _add_older(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
     for name, now in sorted(names.items()):
         if only is not None and name != only:
             continue
-        then = newest_on(await basket.tools.source.project(name), day)
+        then = newest_on(await _page_of(name, basket), day)
         if then is not None and then < now:
             reason = f"{name} was {then} on {day:%Y-%m-%d}, when it was released, and is {now} now"
             added |= basket.add("build-constraints", f"{name}<={then}", reason, line=mend.finding.line)
@@ -168,8 +169,16 @@ async def _add_older(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
 async def _release_day(basket: Basket) -> datetime | None:
     """Return when the index got the sdist; None if it does not say."""
     order = basket.job.claim.order
-    page = await basket.tools.source.project(order.project)  # type: ignore[arg-type]  # it is normalised
+    page = await _page_of(canonicalize_name(order.project), basket)
     return next((file.upload_time for file in page.files if file.sha256 == order.sdist.sha256), None)
+
+
+async def _page_of(project: NormalizedName, basket: Basket) -> ProjectFiles:
+    """Return a project's page; an empty one for a project that is not upstream, or that is never asked for there."""
+    try:
+        return await basket.tools.source.project(project)
+    except (OwnProjectError, UnknownProjectError):
+        return ProjectFiles(project=project, files=())
 
 
 def newest_on(page: ProjectFiles, day: datetime) -> Version | None:

@@ -18,7 +18,7 @@ from wheelyard.domain.index.index import HeldFile, Level
 from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
 from wheelyard.interfaces import AuditStore, PeriodicStore, WheelIndex, WheelStorage, WheelStore
 from wheelyard.logs import get_logger
-from wheelyard.usecases.manage_wheels import fetch_wheel
+from wheelyard.usecases.manage_wheels import fetch_wheel, publish_file
 from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
 _log = get_logger(__name__)
@@ -108,7 +108,7 @@ class CheckIndex:
     async def _publish_again(self, wheel: IndexedWheel, copy: HeldFile) -> None:
         with TemporaryDirectory(prefix="wheelyard-mend-") as folder:
             path = await fetch_wheel(self._storage, replace(wheel, url=copy.url), Path(folder))
-            await self._indexes[wheel.level].publish(path, sha256=wheel.sha256)
+            await publish_file(self._indexes[wheel.level], self._wheels, wheel, path)
 
 
 def _is_copy(file: HeldFile, wheel: IndexedWheel) -> bool:

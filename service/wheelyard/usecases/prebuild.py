@@ -18,6 +18,7 @@ from wheelyard.domain.builds.records import Token
 from wheelyard.domain.dependencies.files import Pin, kind_of_file
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, lock_to_index
 from wheelyard.domain.dependencies.requirements_file import LineParser
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.target import Target
@@ -32,12 +33,13 @@ from wheelyard.domain.prebuilds.prebuild import (
     releases_of,
     with_releases,
 )
+from wheelyard.domain.prebuilds.sdists import default_targets, items_of, usable_targets
 from wheelyard.domain.prebuilds.webhook import Webhook
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
-from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, WheelStore
+from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NoTargetFitsError, NotYoursError
+from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, SdistStore, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -71,6 +73,7 @@ class Prebuilds:
     read: ReadDependencies
     store: PrebuildStore
     wheels: WheelStore
+    sdists: SdistStore
     builds: BuildStore
     workers: FleetStore
     advance: AdvancePrebuild
@@ -116,6 +119,66 @@ class Prebuilds:
         )
         note_end(finished)
         return finished
+
+    async def order_wheels_of(
+        self,
+        sdist: BroughtSdist,
+        *,
+        requested_by: str,
+        targets: Sequence[Target] = (),
+        trace: Trace = NO_TRACE,
+    ) -> Prebuild:
+        """Record a brought sdist, and store the request for its wheels; the same again returns that request.
+
+        Its project is the organisation's own from then on. After a crash in between, call it again.
+
+        Args:
+            sdist: The sdist; its bytes are where its URL says until a wheel of it is published.
+            requested_by: Who brought it.
+            targets: The targets that are named; without any, all that a worker can build.
+            trace: The request that it came with.
+
+        Raises IndexConflictError if another sdist of the release is there, NoTargetFitsError if it can have a wheel for
+        none of the targets, UnknownTargetError, and TooMuchOpenError.
+        """
+        known = self.advance.request_build.targets()
+        wanted = tuple(targets) or default_targets(known, await self._architectures())
+        chosen = await asyncio.to_thread(self._usable, sdist, wanted)
+        if not chosen:
+            raise NoTargetFitsError(
+                wheel=sdist.filename, requires_python=sdist.requires_python, known=[str(target) for target in wanted]
+            )
+        stored = await self.sdists.record(sdist)
+        if stored.request_id is not None and not targets:
+            return await self.store.get(stored.request_id)
+        prebuild = Prebuild(
+            id=str(self.new_id()),
+            requested_by=requested_by,
+            created_at=self.now(),
+            finished_at=None,
+            cancelled=False,
+            targets=chosen,
+            prefer=Prefer.OWN,
+            items=items_of(stored, chosen),
+            skipped=(),
+            trace=trace,
+        )
+        await self.store.create(prebuild)
+        await self.sdists.note_request(stored.filename, prebuild.id)
+        _log.info("sdist-ordered", prebuild=prebuild.id, filename=stored.filename, requested_by=requested_by)
+        return prebuild
+
+    def _usable(self, sdist: BroughtSdist, targets: Sequence[Target]) -> tuple[Target, ...]:
+        version, plan = read_version(sdist.version), self.advance.request_build
+        return usable_targets(
+            sdist, targets, is_supported=lambda target: plan.is_supported(sdist.project, version, target)
+        )
+
+    async def _architectures(self) -> frozenset[str]:
+        """Return the architectures that a worker can build for now."""
+        active = [one.registration for one in await self.workers.list_workers()]
+        lanes = (lane for one in active if one.state is WorkerState.ACTIVE for lane in one.lanes)
+        return frozenset(lane.architecture for lane in lanes)
 
     async def get(self, prebuild_id: str) -> Prebuild:
         """Return a prebuild; raise NotFoundError."""

@@ -65,7 +65,8 @@ class FindRelease:
         return list(filter(_is_offered, self._listing.choose(await self._held(project, version))))
 
     async def _held(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
-        return [wheel for wheel in await self._wheels.wheels_of(project) if _is_version(wheel.version, version)]
+        files = await self._wheels.wheels_of(project)
+        return [file for file in files if file.is_wheel and _is_version(file.version, version)]
 
     async def needs(self, filename: str) -> tuple[str, ...]:
         """Return what a wheel of ours requires; nothing if it is gone. Raise DatabaseUnavailableError."""

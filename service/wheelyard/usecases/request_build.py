@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.build_events import note_cancelled, note_left, note_submitted
@@ -203,6 +204,18 @@ class PlanBuild:
     def suite_for(self, target: Target) -> str:
         """Return the suite that a target's wheels are built on; raise UnknownTargetError."""
         return self._facts.catalogue.builder_for(target).suite
+
+    def is_supported(self, project: NormalizedName, version: Version, target: Target) -> bool:
+        """Return whether a release may be requested for a target; raise UnknownTargetError.
+
+        A recipe that cannot be read forbids nothing here: a request for the build reports it.
+        """
+        suite = self._facts.catalogue.builder_for(target).suite
+        try:
+            effective = merge_rules(self._recipes.find(project), version=version, target=target, suite=suite)
+        except RecipeError:
+            return True
+        return effective.unsupported is None
 
     def targets(self) -> tuple[Target, ...]:
         """Return the targets that can be requested."""

@@ -135,7 +135,7 @@ def _tags(target: Target) -> frozenset[Tag]:
 
 def _tags_of(wheel: IndexedWheel) -> frozenset[Tag]:
     try:
-        return read_tag(wheel.tag)
+        return frozenset() if wheel.tag is None else read_tag(wheel.tag)
     except RefusedTextError:
         return frozenset()
 

@@ -128,7 +128,8 @@ def _has_recipe(context: PageContext, name: NormalizedName) -> bool:
 
 def _installable(versions: Sequence[str], releases: Sequence[ReleaseWheels]) -> IndexedWheel | None:
     """Return a wheel of the newest installable version, from prod if possible; None if there is none."""
-    offered = [wheel for one in releases for wheel in one.wheels if wheel.standing is Standing.OFFERED]
+    files = (file for one in releases for file in one.wheels)
+    offered = [file for file in files if file.is_wheel and file.standing is Standing.OFFERED]
     order = {version: place for place, version in enumerate(versions)}
     return min(offered, key=lambda one: (one.level is not Level.PROD, order[one.version]), default=None)
 

@@ -97,3 +97,16 @@ async def test_deleted_name_takes_the_same_bytes_only(tmp_path: Path) -> None:
     with pytest.raises(IndexConflictError):
         await index.publish(wheel, sha256=hashlib.sha256(other).hexdigest())
     assert list(harness.prod.filenames()) == []
+
+
+async def test_sdist_whose_name_had_other_bytes_is_refused_after_a_deletion_too(tmp_path: Path) -> None:
+    harness, sdist = WheelHarness(), tmp_path / "demo-1.0.tar.gz"
+    harness.put_sdist(sdist.name, b"first")
+    await harness.wheels.delete(sdist.name, by="alice")
+    sdist.write_bytes(b"second")
+    metadata, digest = b"Name: demo\n", hashlib.sha256(b"second").hexdigest()
+    with pytest.raises(IndexConflictError):
+        await retained(harness).publish_sdist(sdist, sha256=digest, metadata=metadata)
+    other = tmp_path / "demo-1.1.tar.gz"
+    other.write_bytes(b"second")
+    assert (await retained(harness).publish_sdist(other, sha256=digest, metadata=metadata)).sha256 == digest

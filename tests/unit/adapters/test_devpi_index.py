@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from wheelyard.adapters.devpi.publish import DevpiIndex
-from wheelyard.adapters.devpi.upload import read_upload
+from wheelyard.adapters.devpi.upload import read_sdist_upload, read_upload
 from wheelyard.domain.index.index import Credentials
 from wheelyard.errors import (
     HashMismatchError,
@@ -143,6 +143,46 @@ def test_form_has_every_field_of_the_wheels_own_metadata(tmp_path: Path) -> None
     }
 
 
+def make_sdist(folder: Path, name: str = "tiny_thing-1.0rc1.tar.gz") -> tuple[Path, str]:
+    path = folder / name
+    path.write_bytes(b"an sdist")
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_form_of_an_sdist_has_the_metadata_of_a_wheel_of_its_release(tmp_path: Path) -> None:
+    sdist, sha256 = make_sdist(tmp_path)
+    fields = dict(read_sdist_upload(sdist, sha256=sha256, metadata=METADATA.encode()).fields)
+    assert (fields["filetype"], fields["pyversion"], fields["sha256_digest"]) == ("sdist", "source", sha256)
+    assert (fields["name"], fields["version"], fields["requires_python"]) == ("Tiny.Thing", "1.0rc1", ">=3.8")
+    assert fields["requires_dist"] == ["idna>=3", 'attrs; extra == "more"']
+
+
+def test_sdist_that_is_not_the_promised_one_is_not_uploaded(tmp_path: Path) -> None:
+    sdist, sha256 = make_sdist(tmp_path)
+    with pytest.raises(HashMismatchError):
+        read_sdist_upload(sdist, sha256="0" * 64, metadata=METADATA.encode())
+    with pytest.raises(UntrustedOutputError, match="another project"):
+        read_sdist_upload(sdist, sha256=sha256, metadata=METADATA.replace("Tiny.Thing", "other").encode())
+    misnamed, sha256 = make_sdist(tmp_path, "tiny_thing.tar.gz")
+    with pytest.raises(UntrustedOutputError, match="not an sdist"):
+        read_sdist_upload(misnamed, sha256=sha256, metadata=METADATA.encode())
+
+
+async def test_sdist_is_proven_by_reading_back(devpi: FakeDevpi, index: DevpiIndex, tmp_path: Path) -> None:
+    sdist, sha256 = make_sdist(tmp_path)
+
+    def take(_request: httpx.Request) -> httpx.Response:
+        devpi.hold(sdist)
+        return httpx.Response(200)
+
+    devpi.upload = iter([take])
+    published = await index.publish_sdist(sdist, sha256=sha256, metadata=METADATA.encode())
+    assert (published.uploaded, published.sha256, published.filename) == (True, sha256, sdist.name)
+    devpi.hold(sdist, content=b"other bytes")
+    with pytest.raises(PublishUnprovenError):
+        await index.publish_sdist(sdist, sha256=sha256, metadata=METADATA.encode())
+
+
 def test_wheel_that_is_not_the_promised_one_is_not_uploaded(tmp_path: Path) -> None:
     wheel, _ = make_wheel(tmp_path)
     with pytest.raises(HashMismatchError):
@@ -199,7 +239,7 @@ async def test_wheel_that_is_there_is_not_uploaded_again(devpi: FakeDevpi, index
     devpi.hold(wheel)
     assert not (await index.publish(wheel, sha256=sha256)).uploaded
     assert devpi.posts == []
-    assert await index.sha256_of(read_upload(wheel, sha256=sha256).wheel.project, wheel.name) == sha256
+    assert await index.sha256_of(read_upload(wheel, sha256=sha256).project, wheel.name) == sha256
 
 
 async def test_other_bytes_under_the_name_are_a_conflict(devpi: FakeDevpi, index: DevpiIndex, tmp_path: Path) -> None:

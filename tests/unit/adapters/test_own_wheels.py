@@ -51,3 +51,10 @@ async def test_wheel_that_cannot_be_read_is_a_failed_download_with_its_reason(
     (file,) = await own.files_of(canonicalize_name("demo"))
     with pytest.raises(DownloadFailedError, match=r"our own index \(.*not a zip file"):
         await own.metadata_of(file)
+
+
+async def test_sdist_is_no_wheel_to_install(harness: WheelHarness, tmp_path: Path) -> None:
+    harness.put(FILENAME)
+    harness.put_sdist("demo-1.0.tar.gz")
+    files = await own_wheels(harness, tmp_path).files_of(canonicalize_name("demo"))
+    assert [file.filename for file in files] == [FILENAME]

@@ -118,6 +118,58 @@ async def test_projects_are_listed_and_shown_with_all_their_releases(harness: Ap
     assert_problem(await harness.client.get("/v1/projects/nothing"), 404, "not-found")
 
 
+SDIST = "demo-1.0.tar.gz"
+
+
+async def test_sdist_is_shown_listed_and_served_beside_its_wheels(harness: ApiHarness) -> None:
+    WheelHarness(state=harness.state, prod=harness.held).put_sdist(SDIST)
+    (release,) = [
+        one for one in (await harness.client.get("/v1/projects/demo")).json()["releases"] if one["version"] == "1.0"
+    ]
+    assert {file["filename"]: (file["kind"], file["tag"]) for file in release["wheels"]} == {
+        OLD: ("wheel", "py3-none-any"),
+        SDIST: ("sdist", None),
+    }
+    sdist = (await harness.client.get(f"/v1/wheels/{SDIST}")).json()
+    assert (sdist["origin"], sdist["python"], sdist["platform"], sdist["build_id"]) == ("brought", *[None] * 3)
+    assert (await harness.client.get(sdist["file_url"])).content == b"sdist"
+    assert (await harness.client.get(f"{sdist['file_url']}.metadata")).text.startswith("Metadata-Version")
+    for accept in ("text/html", "application/vnd.pypi.simple.v1+json"):
+        for path in ("/simple/demo/", "/own/simple/demo/", "/staging/simple/demo/"):
+            page = (await harness.client.get(path, headers={"Accept": accept})).text
+            assert (SDIST in page, OLD in page) == (True, True)
+    for kind, names in (("sdist", [SDIST]), ("wheel", [NEW, OLD])):
+        listed = (await harness.client.get("/v1/wheels", params={"kind": kind})).json()["wheels"]
+        assert [file["filename"] for file in listed] == names
+    (project,) = (await harness.client.get("/v1/projects")).json()["projects"]
+    assert (project["wheels"], project["origins"]) == (2, ["built"])
+
+
+async def test_sdist_is_yanked_and_deleted_like_a_wheel(harness: ApiHarness) -> None:
+    WheelHarness(state=harness.state, prod=harness.held).put_sdist(SDIST)
+    yanked = await harness.client.post(f"/v1/wheels/{SDIST}/yank", json={"reason": "leaks"})
+    assert yanked.json()["standing"] == "yanked"
+    assert 'data-yanked="leaks"' in (await harness.client.get("/simple/demo/")).text
+    deleted = (await harness.client.delete(f"/v1/wheels/{SDIST}", params={"confirm": SDIST})).json()
+    assert deleted["standing"] == "deleted"
+    assert SDIST not in (await harness.client.get("/simple/demo/")).text
+    assert SDIST not in harness.held.filenames()
+    assert_problem(await harness.client.get(f"/files/{SDIST}"), 404, "not-found")
+
+
+async def test_check_finds_lost_sdists_and_expects_no_contents_of_them(harness: ApiHarness) -> None:
+    index = WheelHarness(state=harness.state, prod=harness.held)
+    index.put_sdist(SDIST)
+    report = (await harness.client.post("/v1/index/check", json={})).json()
+    assert (report["sound"], report["findings"], report["wheels"], report["files"]) == (True, [], 3, 3)
+    index.hold(SDIST, b"other bytes")
+    (found,) = (await harness.client.post("/v1/index/check", json={"mend": True})).json()["findings"]
+    assert (found["filename"], found["difference"], found["mended"]) == (SDIST, "other-bytes", False)
+    del harness.held.files[("demo", SDIST)]  # type: ignore[arg-type]
+    (found,) = (await harness.client.post("/v1/index/check", json={"mend": True})).json()["findings"]
+    assert (found["filename"], found["difference"]) == (SDIST, "missing")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.unit.cli_service import Service
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.cli import browse, statistics
 from wheelyard.cli.problem import ExitCode, ProblemError
@@ -49,6 +50,18 @@ def test_wheel_is_shown_with_its_files(service: Service, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["contents"]["total"] == 4
     with pytest.raises(ProblemError):
         browse.show_wheel(service.client, "nothing-1-py3-none-any.whl", as_json=False)
+
+
+def test_sdist_is_shown_and_is_no_wheel_of_the_matrix(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    api, sdist = service.harness.api, "pyyaml-6.0.3.tar.gz"
+    WheelHarness(state=api.state, prod=api.held).put_sdist(sdist)
+    browse.show_wheel(service.client, sdist, as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in (f"sdist {sdist}", "origin brought", "none, because it is an sdist"):
+        assert text in shown
+    assert "index check" not in shown
+    assert browse.show_project(service.client, "pyyaml", releases=8, as_json=False) == 0
+    assert "wheel" in capsys.readouterr().out
 
 
 def test_recipes_are_listed_and_shown(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,3 +180,36 @@ async def test_project_with_mirrored_wheels_alone_is_not_on_the_own_pages() -> N
     harness.put(OURS)
     assert b'"../../../files/' in (await pages.project("demo", Form.JSON)).body
     assert b"demo" in (await pages.names(Form.JSON)).body
+
+
+SDIST = "demo-1.0.tar.gz"
+
+
+def sdist(**changes: object) -> IndexedWheel:
+    return replace(WheelHarness().put_sdist(SDIST), **changes)  # type: ignore[arg-type]
+
+
+def test_sdist_is_listed_beside_a_wheel_of_our_own_and_never_alone() -> None:
+    assert listed(sdist()) == []
+    assert listed(sdist(), mirrored(UPSTREAM)) == [UPSTREAM]
+    assert listed(sdist(), own("demo-1.1-1-py3-none-any.whl")) == ["demo-1.1-1-py3-none-any.whl"]
+    assert listed(own(OURS), sdist()) == [OURS, SDIST]
+    assert listed(sdist(version="1.0.0"), own(OURS)) == [SDIST, OURS]
+
+
+def test_sdist_is_not_listed_any_more_once_its_wheels_are_deleted() -> None:
+    assert listed(own(OURS, deleted_at=BEGINNING), sdist()) == []
+    assert listed(own(OURS), sdist(deleted_at=BEGINNING)) == [OURS]
+
+
+def test_sdist_is_listed_where_a_wheel_of_its_release_is_too() -> None:
+    staged = own(OURS, level=Level.STAGING)
+    assert listed(staged, sdist()) == []
+    assert listed(staged, sdist(), listing=replace(LISTING, level=Level.STAGING)) == [OURS, SDIST]
+    assert listed(own(OURS), sdist(level=Level.STAGING)) == [OURS]
+    assert listed(own(OURS), sdist(), listing=replace(LISTING, own_only=True)) == [OURS, SDIST]
+
+
+def test_sdist_replaces_no_mirrored_wheel() -> None:
+    other = own("demo-1.0-1.bullseye-cp311-cp311-manylinux_2_31_x86_64.whl")
+    assert listed(mirrored(UPSTREAM), other, sdist()) == [UPSTREAM, other.filename, SDIST]

@@ -9,7 +9,7 @@ import pytest
 from pypi_simple import DistributionPackage, ProjectPage
 from pypi_simple.errors import UnexpectedRepoVersionWarning
 from tests.contract.samples import BEGINNING
-from tests.unit.wheel_harness import METADATA, entry_for
+from tests.unit.wheel_harness import METADATA, WheelHarness, entry_for
 
 from wheelyard.domain.index.simple_format import (
     HTML_VERSION,
@@ -89,6 +89,29 @@ def test_html_names_metadata_by_both_attributes() -> None:
 def test_metadata_digest_is_of_its_very_bytes() -> None:
     assert PLAIN.metadata_sha256 == entry_for("demo-3.0-1-py3-none-any.whl", metadata=METADATA).wheel.metadata_sha256
     assert PLAIN.requires_python == ">=3.9,<4"
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_sdist_is_a_file_beside_the_wheels_and_has_metadata_only_if_that_is_reliable(form: Form) -> None:
+    reliable = WheelHarness().put_sdist("demo-1.0.tar.gz")
+    unreliable = replace(reliable, filename="demo-2.0.zip", version="2.0", metadata_sha256=None)
+    page = read((PLAIN, reliable, unreliable), form)
+    wheel, sdist, other = page.packages
+    assert [(one.filename, one.package_type) for one in (wheel, sdist, other)] == [
+        (PLAIN.filename, "wheel"),
+        ("demo-1.0.tar.gz", "sdist"),
+        ("demo-2.0.zip", "sdist"),
+    ]
+    assert sdist.digests == {"sha256": reliable.sha256}
+    assert sdist.requires_python == ">=3.9,<4"
+    assert sdist.metadata_digests == {"sha256": reliable.metadata_sha256}
+    assert not other.has_metadata
+
+
+def test_json_tells_that_an_sdist_was_brought() -> None:
+    document = json.loads(write_project("demo", (PLAIN, WheelHarness().put_sdist("demo-1.0.tar.gz")), Form.JSON))
+    assert [file["_origin"] for file in document["files"]] == ["built", "brought"]
+    assert document["versions"] == ["1.0"]
 
 
 def test_list_of_projects_links_to_their_pages() -> None:

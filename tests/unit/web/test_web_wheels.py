@@ -9,6 +9,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.recipe_texts import parse_recipe
 from tests.unit.web_harness import METADATA, SeenPage, WebHarness, furnish, web_harness
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.domain.builds.build import Proof, SourceKind
 from wheelyard.domain.index.index import Level
@@ -37,6 +38,23 @@ async def test_project_offers_to_install_only_what_installers_would_take(harness
     await harness.send(f"/wheels/{older}/delete", confirm=older)
     assert await install_line(harness, "/projects/pyyaml") == ""
     assert "no installable wheels" in (await harness.see("/projects/pyyaml")).text
+
+
+async def test_sdist_is_on_the_project_page_and_has_one_of_its_own(harness: WebHarness) -> None:
+    _, filename = await harness.built("pyyaml==6.0.3")
+    sdist = "pyyaml-6.0.3.tar.gz"
+    WheelHarness(state=harness.api.state, prod=harness.api.held).put_sdist(sdist)
+    project = await harness.see("/projects/pyyaml")
+    assert [name in project.text for name in (filename, sdist)] == [True, True]
+    page = await harness.see(f"/wheels/{sdist}")
+    for text in (sdist, "source distribution", "brought by a user"):
+        assert text in page.text
+    for text in ("None", "index check", "build record has been deleted"):
+        assert text not in page.text
+    links = [link["href"] for link in (await harness.see("/")).find("a", class_="file")]
+    assert f"/wheels/{sdist}" in links
+    await harness.send(f"/wheels/{filename}/delete", confirm=filename)
+    assert await install_line(harness, "/projects/pyyaml") == "", "a wheel is what is installed"
 
 
 async def test_staged_wheel_is_shown_as_such_and_installed_from_staging(harness: WebHarness) -> None:

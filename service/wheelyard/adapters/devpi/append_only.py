@@ -3,6 +3,7 @@
 A file that an attempt uploaded without recording it was never a wheel of the index, so it is replaced.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -53,6 +54,14 @@ class RetainedIndex:
         _log.warning("orphan-removed", filename=wheel.name)
         await self._remove(read_wheel_name(wheel.name)[0], wheel.name)
         return await self._index.publish(wheel, sha256=sha256, permit=permit)
+
+    async def publish_sdist(self, sdist: Path, *, sha256: str, metadata: bytes) -> PublishedFile:
+        """Publish an sdist whose name is new or has always had these bytes; see WheelIndex."""
+        with contextlib.suppress(NotFoundError):
+            former = await self._wheels.find(sdist.name)
+            if former.sha256 != sha256:
+                raise IndexConflictError(filename=sdist.name, held=former.sha256, ours=sha256)
+        return await self._index.publish_sdist(sdist, sha256=sha256, metadata=metadata)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
         """Return the sha256 of a file on the index, None if it is missing; see WheelIndex."""

@@ -13,7 +13,7 @@ import httpx
 from packaging.utils import NormalizedName
 
 from wheelyard.adapters.devpi.session import DevpiSession
-from wheelyard.adapters.devpi.upload import WheelUpload, read_upload
+from wheelyard.adapters.devpi.upload import FileUpload, read_sdist_upload, read_upload
 from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.index.index import Credentials, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexRefusedError, IndexUnavailableError, PublishUnprovenError
@@ -76,20 +76,26 @@ class DevpiIndex:
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel and prove it; see WheelIndex."""
-        upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
+        return await self._publish(await asyncio.to_thread(read_upload, wheel, sha256=sha256), permit)
+
+    async def publish_sdist(self, sdist: Path, *, sha256: str, metadata: bytes) -> PublishedFile:
+        """Publish an sdist and prove it; see WheelIndex."""
+        return await self._publish(await asyncio.to_thread(read_sdist_upload, sdist, sha256=sha256, metadata=metadata))
+
+    async def _publish(self, upload: FileUpload, permit: Permit | None = None) -> PublishedFile:
         uploaded, reason = False, ""
         for pause in (*self._pauses_seconds, None):
             try:
-                if held := await self._look(upload.wheel.project, upload.wheel.filename):
+                if held := await self._look(upload.project, upload.filename):
                     return await self._prove(upload, held, uploaded=uploaded)
                 uploaded = True
                 await self._post(upload, permit)
-                held = await self._look(upload.wheel.project, upload.wheel.filename)
+                held = await self._look(upload.project, upload.filename)
             except _TryAgainError as error:
                 reason = str(error)
             else:
                 if held is None:
-                    raise PublishUnprovenError(filename=upload.wheel.filename, reason="its page does not list the file")
+                    raise PublishUnprovenError(filename=upload.filename, reason="its page does not list the file")
                 return await self._prove(upload, held, uploaded=True)
             if pause is not None:
                 await asyncio.sleep(pause)
@@ -131,7 +137,7 @@ class DevpiIndex:
             raise _TryAgainError(f"{url} is not JSON") from error
         return document
 
-    async def _post(self, upload: WheelUpload, permit: Permit | None) -> None:
+    async def _post(self, upload: FileUpload, permit: Permit | None) -> None:
         async with self._uploads:
             if permit is not None:  # here, because the steps before it may have taken long
                 await permit()
@@ -140,7 +146,7 @@ class DevpiIndex:
                 response = await self._client.post(
                     f"{self._url}/",
                     data=upload.fields,
-                    files={"content": (upload.wheel.filename, file, "application/octet-stream")},
+                    files={"content": (upload.filename, file, "application/octet-stream")},
                     auth=self._session,
                 )
             except httpx.HTTPError as error:
@@ -152,31 +158,31 @@ class DevpiIndex:
             raise _TryAgainError(f"it answered {response.status_code}")
         if not response.is_success:
             reason = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=reason)
+            raise IndexRefusedError(filename=upload.filename, status=response.status_code, reason=reason)
 
-    async def _prove(self, upload: WheelUpload, held: _Held, *, uploaded: bool) -> PublishedFile:
-        if held.sha256 != upload.wheel.sha256:
-            raise IndexConflictError(filename=upload.wheel.filename, held=held.sha256, ours=upload.wheel.sha256)
+    async def _prove(self, upload: FileUpload, held: _Held, *, uploaded: bool) -> PublishedFile:
+        if held.sha256 != upload.sha256:
+            raise IndexConflictError(filename=upload.filename, held=held.sha256, ours=upload.sha256)
         try:
             found = await self._hash_of(held.url)
             if uploaded:
                 await self._prove_metadata(upload)
         except httpx.HTTPError as error:
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason=explain(error)) from error
+            raise PublishUnprovenError(filename=upload.filename, reason=explain(error)) from error
         except _TryAgainError as error:
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason=str(error)) from error
-        if found != upload.wheel.sha256:
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason=f"its bytes have sha256 {found}")
+            raise PublishUnprovenError(filename=upload.filename, reason=str(error)) from error
+        if found != upload.sha256:
+            raise PublishUnprovenError(filename=upload.filename, reason=f"its bytes have sha256 {found}")
         return PublishedFile(
-            filename=upload.wheel.filename,
+            filename=upload.filename,
             url=held.url,
             index_url=f"{self._url}/+simple/",
             sha256=found,
-            size_bytes=upload.wheel.size_bytes,
+            size_bytes=upload.size_bytes,
             uploaded=uploaded,
             level=self._level,
-            metadata=upload.wheel.metadata,
-            contents=upload.wheel.contents,
+            metadata=upload.metadata,
+            contents=upload.contents,
         )
 
     async def _hash_of(self, url: str) -> str:
@@ -187,12 +193,12 @@ class DevpiIndex:
                 digest.update(chunk)
         return digest.hexdigest()
 
-    async def _prove_metadata(self, upload: WheelUpload) -> None:
-        url = f"{self._url}/{upload.wheel.project}/{quote(str(upload.wheel.version), safe='')}"
+    async def _prove_metadata(self, upload: FileUpload) -> None:
+        url = f"{self._url}/{upload.project}/{quote(str(upload.version), safe='')}"
         document = await self._get_json(url, "application/json", missing={"result": {}})
         if differing := [name for name in _PROVEN_FIELDS if not _agree(name, upload.fields, document["result"])]:
             reason = f"its metadata differs in {', '.join(differing)}"
-            raise PublishUnprovenError(filename=upload.wheel.filename, reason=reason)
+            raise PublishUnprovenError(filename=upload.filename, reason=reason)
 
 
 def _agree(name: str, sent: Mapping[str, object], found: Mapping[str, object]) -> bool:

@@ -1,19 +1,26 @@
-"""The form of a wheel's upload, taken from the wheel itself.
+"""The form of an upload, taken from the wheel itself, or for an sdist from a wheel of its release.
 
 An index trusts the form, not the file, so every field comes from the wheel's own METADATA (core metadata
 specification). The form is that of warehouse's legacy upload API, which devpi accepts too:
 https://github.com/pypa/warehouse/issues/3151
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from packaging.metadata import RawMetadata
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
-from wheelyard.errors import UntrustedOutputError
-from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, read_wheel
+from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.untrusted.file_names import read_sdist_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import HashMismatchError, UntrustedOutputError
+from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
 FormFields = Mapping[str, str | list[str]]
 # The form's names where they differ from those of packaging's RawMetadata.
@@ -29,16 +36,27 @@ _FORM_NAMES: Final = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WheelUpload:
-    """A wheel that is ready to be uploaded: its hash and its form agree with its bytes."""
+class FileUpload:
+    """A file that is ready to be uploaded: its hash and its form agree with its bytes."""
 
     path: Path
-    wheel: WheelFile
+    project: NormalizedName
+    version: Version
+    sha256: str
+    size_bytes: int
+    metadata: bytes
+    """Its core metadata."""
+    contents: WheelContents | None
     fields: FormFields
     """All fields but the file."""
 
+    @property
+    def filename(self) -> str:
+        """Return the file's name."""
+        return self.path.name
 
-def read_upload(path: Path, *, sha256: str) -> WheelUpload:
+
+def read_upload(path: Path, *, sha256: str) -> FileUpload:
     """Check a wheel and describe its upload. Blocks.
 
     Raise HashMismatchError if it is not the promised file, UntrustedOutputError if it is not a complete wheel.
@@ -47,17 +65,61 @@ def read_upload(path: Path, *, sha256: str) -> WheelUpload:
         wheel = read_wheel(path, sha256=sha256)
     except RefusedWheelError as error:
         raise UntrustedOutputError(stage="publish", reason=f"{path.name} is not a complete wheel: {error}") from error
-    head = {
+    python = path.name.removesuffix(".whl").split("-")[-3]
+    head = _head("bdist_wheel", python, wheel.version, sha256)
+    return FileUpload(
+        path=path,
+        project=wheel.project,
+        version=wheel.version,
+        sha256=sha256,
+        size_bytes=wheel.size_bytes,
+        metadata=wheel.metadata,
+        contents=wheel.contents,
+        fields={**form_fields(wheel.core), **head},
+    )
+
+
+def read_sdist_upload(path: Path, *, sha256: str, metadata: bytes) -> FileUpload:
+    """Check an sdist and describe its upload, with the METADATA of a wheel of its release. Blocks.
+
+    devpi has one form for all files of a release: with the sdist's own PKG-INFO, which may leave requirements open, the
+    check of a wheel that is published at the same moment would fail.
+
+    Raise HashMismatchError if it is not the promised file, UntrustedOutputError if the name or the metadata is wrong.
+    """
+    try:
+        name, core = read_sdist_name(path.name), parse_metadata(metadata)
+    except RefusedTextError as error:
+        raise UntrustedOutputError(stage="publish", reason=f"{path.name} is not an sdist: {error}") from error
+    if canonicalize_name(core.get("name", "")) != name.project:
+        raise UntrustedOutputError(stage="publish", reason=f"{path.name}: the metadata is of another project")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise HashMismatchError(what=path.name, expected=sha256, found=found)
+    return FileUpload(
+        path=path,
+        project=name.project,
+        version=name.version,
+        sha256=sha256,
+        size_bytes=path.stat().st_size,
+        metadata=metadata,
+        contents=None,
+        fields={**form_fields(core), **_head("sdist", "source", name.version, sha256)},
+    )
+
+
+def _head(kind: str, python: str, version: Version, sha256: str) -> dict[str, str]:
+    """Return the fields that are not core metadata."""
+    return {
         ":action": "file_upload",
         "protcol_version": "1",  # misspelt by the first client, and by every one since
-        "filetype": "bdist_wheel",
-        "pyversion": path.name.removesuffix(".whl").split("-")[-3],
+        "filetype": kind,
+        "pyversion": python,
         "sha256_digest": sha256,
+        # The file name has the normalised version, and devpi looks for the form's version in the file name.
+        "version": str(version),
     }
-    # The file name has the normalised version, and devpi looks for the form's version in the file name.
-    return WheelUpload(
-        path=path, wheel=wheel, fields={**form_fields(wheel.core), **head, "version": str(wheel.version)}
-    )
 
 
 def form_fields(metadata: RawMetadata) -> dict[str, str | list[str]]:

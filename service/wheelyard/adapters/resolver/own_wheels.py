@@ -54,7 +54,9 @@ class OwnWheels:
         return await self._fetching.run(file.sha256, functools.partial(self._obtain, file))
 
     def _lists(self, wheel: IndexedWheel) -> bool:
-        return wheel.deleted_at is None and (wheel.level is Level.PROD or self._level is Level.STAGING)
+        return (
+            wheel.is_wheel and wheel.deleted_at is None and (wheel.level is Level.PROD or self._level is Level.STAGING)
+        )
 
     async def _obtain(self, file: IndexFile) -> Path:
         held = await asyncio.to_thread(self._cache.find, file)

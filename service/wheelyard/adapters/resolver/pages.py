@@ -25,10 +25,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from wheelyard.adapters.resolver.own_projects import OwnNames
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.domain.index.placeholder_files import OfferedFiles, Placeholders, is_usable, offer_files
-from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
@@ -40,6 +40,7 @@ from wheelyard.errors import (
     IndexUnavailableError,
     InvalidSdistError,
     NotFoundError,
+    OwnProjectError,
     ResolutionTooLargeError,
     UnknownProjectError,
     WheelyardError,
@@ -68,13 +69,13 @@ class ResolverPages:
         *,
         source: SourceIndex,
         own: OwnWheels | None,
-        own_projects: OwnProjects,
+        names: OwnNames,
         parsers: ParserPool,
         read_metadata: Callable[[Path], bytes | None] = read_sdist_metadata,
     ) -> None:
         self._source = source
         self._own = own
-        self._own_projects = own_projects
+        self._names = names
         self._parsers = parsers
         self._read_metadata = read_metadata
 
@@ -91,8 +92,11 @@ class ResolverPages:
     ) -> OfferedFiles | None:
         """Return the files of a project's page; None if upstream's own is sufficient."""
         own = await self._own.files_of(project) if self._own else ()
-        if self._own_projects.include(project):
-            return OfferedFiles(files=own, placeholders=())
+        if await self._names.refusal_of(project) is not None:
+            sdists = await self._names.sdists_of(project)
+            offered = offer_files(sdists, own, target=target, placeholders=placeholders)
+            # The sdists themselves are not listed: uv could not read their addresses, and would take no sdist anyway.
+            return OfferedFiles(files=own, placeholders=offered.placeholders if offered else ())
         if not own and placeholders is Placeholders.NONE:
             return None
         try:
@@ -101,13 +105,13 @@ class ResolverPages:
             upstream = ()
         return offer_files(upstream, own, target=target, placeholders=placeholders)
 
-    def is_own(self, project: NormalizedName) -> bool:
-        """Return whether upstream is never asked for the name."""
-        return self._own_projects.include(project)
-
-    def refuse(self, project: NormalizedName) -> None:
-        """Raise OwnProjectError for a name that upstream is never asked for."""
-        self._own_projects.refuse(project)
+    async def refusal_of(self, project: NormalizedName, target: Target) -> OwnProjectError | None:
+        """Return the error for an own project without a usable wheel; None if it can be built, and for others."""
+        refusal = await self._names.refusal_of(project)
+        if refusal is None:
+            return None
+        sdists = await self._names.sdists_of(project)
+        return None if offer_files(sdists, (), target=target, placeholders=Placeholders.ALL) else refusal
 
     async def metadata_of(self, name: str, file: IndexFile) -> bytes:
         """Return the METADATA of a listed wheel: ours, or what an sdist states that its wheel's will be."""
@@ -135,8 +139,8 @@ class PageSession:
         """Address of the pages."""
         self.listed: dict[str, IndexFile] = {}
         """Our wheels that were listed, and sdists by the name of the wheel that each replaces."""
-        self.unmet: list[NormalizedName] = []
-        """The organisation's own names that were requested and have no usable wheel."""
+        self.unmet: list[OwnProjectError] = []
+        """An error for each of the organisation's own names that were requested and have no usable wheel."""
         self.fault: WheelyardError | None = None
         """Why a page could not be served."""
 
@@ -153,8 +157,8 @@ class PageSession:
         except (BuildRequirementsError, IndexUnavailableError) as error:
             if self.fault is not None:
                 raise self.fault from error
-            for project in self.unmet:
-                self._pages.refuse(project)
+            for refusal in self.unmet:
+                raise refusal from error
             raise
 
     def app(self) -> ASGIApp:
@@ -191,8 +195,9 @@ class PageSession:
         offered = await self._pages.files_of(project, self._target, self._placeholders)
         if offered is None:
             raise NotFoundError(kind="project", name=project)
-        if self._pages.is_own(project) and not any(is_usable(file, self._target) for file in offered.files):
-            self.unmet.append(project)
+        is_met = any(is_usable(file, self._target) for file in offered.files)
+        if not is_met and (refusal := await self._pages.refusal_of(project, self._target)) is not None:
+            self.unmet.append(refusal)
         placeholders = {_wheel_name(project, sdist): sdist for sdist in offered.placeholders}
         entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in placeholders]
         entries += [self._entry(name, sdist) for name, sdist in placeholders.items()]

@@ -33,7 +33,7 @@ from builds where status = 'queued' group by lane, priority order by lane, prior
 """
 _RUNNING: Final = "select lane, count(*) as builds from builds where status = 'running' group by lane order by lane"
 _INDEX: Final = """
-select level, count(*) as wheels, coalesce(sum(size_bytes), 0)::bigint as size
+select level, count(*) filter (where kind = 'wheel') as wheels, coalesce(sum(size_bytes), 0)::bigint as size
 from wheels where deleted_at is null group by level order by level
 """
 _COUNTERS: Final = """
@@ -102,14 +102,15 @@ select
     (select coalesce(jsonb_agg(one order by one->>'day'), '[]') from (
         select jsonb_build_object('day', (uploaded_at at time zone 'UTC')::date, 'wheels', count(*),
                                   'size_bytes', sum(size_bytes)) as one
-        from wheels where uploaded_at >= now() - make_interval(days => %(days)s)
+        from wheels where kind = 'wheel' and uploaded_at >= now() - make_interval(days => %(days)s)
         group by (uploaded_at at time zone 'UTC')::date) as added) as published,
     (select coalesce(jsonb_agg(one order by place), '[]') from (
         select row_number() over (order by sum(size_bytes) desc, project) as place, jsonb_build_object(
             'project', project, 'wheels', count(*), 'size_bytes', sum(size_bytes)) as one
-        from wheels where deleted_at is null group by project order by sum(size_bytes) desc, project limit 10
+        from wheels where kind = 'wheel' and deleted_at is null
+        group by project order by sum(size_bytes) desc, project limit 10
         ) as big) as largest,
-    (select count(*) from wheels where deleted_at is null) as wheels,
+    (select count(*) from wheels where kind = 'wheel' and deleted_at is null) as wheels,
     (select coalesce(sum(size_bytes), 0)::bigint from wheels where deleted_at is null) as index_bytes,
     (select coalesce(sum(log_size), 0)::bigint from attempts) as log_bytes
 """  # noqa: S608  the classes are our own numbers

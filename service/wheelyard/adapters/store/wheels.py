@@ -1,9 +1,10 @@
-"""Our index in PostgreSQL: its wheels, uploads in progress, and the last comparison with devpi."""
+"""Our index in PostgreSQL: its files, sdists that were brought, uploads in progress, the last comparison with devpi."""
 
 import uuid
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from packaging.utils import NormalizedName, canonicalize_name
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
@@ -14,6 +15,7 @@ from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, Claim
 from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
@@ -26,6 +28,7 @@ from wheelyard.domain.index.wheels import (
     WheelPage,
     requires_python_of,
 )
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 
@@ -118,17 +121,18 @@ def wheel_of(row: Row) -> IndexedWheel:
 _CHANGES: Final = "select name, serial from index_projects where serial > %(since)s"
 _NAMES: Final = """
 select name from index_projects p
-where exists (select from wheels w where w.project = p.name and w.deleted_at is null
+where exists (select from wheels w where w.project = p.name and w.kind = 'wheel' and w.deleted_at is null
               and (w.level = 'prod' or %(level)s = 'staging') and (w.origin <> 'mirrored' or not %(own_only)s))
 order by name
 """
 _OF_PROJECT: Final = f"select {COLUMNS} from wheels where project = %(project)s order by sequence"  # noqa: S608
 _VERSIONS: Final = (
-    "select distinct project, version from wheels where project = any(%(projects)s) and deleted_at is null"
+    "select distinct project, version from wheels"
+    " where project = any(%(projects)s) and kind = 'wheel' and deleted_at is null"
 )
 _OF_RELEASES: Final = f"""
 select {COLUMNS} from wheels
-where project = any(%(projects)s) and deleted_at is null
+where project = any(%(projects)s) and kind = 'wheel' and deleted_at is null
   and (project, version) in (select * from unnest(%(projects)s::text[], %(versions)s::text[]))
 order by sequence
 """  # noqa: S608  (constants)
@@ -136,7 +140,7 @@ _METADATA: Final = "select metadata from wheels where filename = %(filename)s an
 _LIST: Final = f"""
 select {COLUMNS} from wheels
 where (%(project)s::text is null or project = %(project)s) and (%(level)s::text is null or level = %(level)s)
-  and (%(origin)s::text is null or origin = %(origin)s)
+  and (%(kind)s::text is null or kind = %(kind)s) and (%(origin)s::text is null or origin = %(origin)s)
   and (%(standing)s::text is null or %(standing)s = case when deleted_at is not null then 'deleted'
        when yanked_at is not null then 'yanked' else 'offered' end)
   and (%(before)s::text is null or sequence < (select sequence from wheels where filename = %(before)s))
@@ -149,7 +153,7 @@ select p.name, found.releases, found.wheels, found.origins, found.newest_upload_
 from index_projects p cross join lateral (
     select count(distinct w.version) as releases, count(*) as wheels,
            array_agg(distinct w.origin order by w.origin) as origins, max(w.uploaded_at) as newest_upload_at
-    from wheels w where w.project = p.name collate "default" and w.deleted_at is null
+    from wheels w where w.project = p.name collate "default" and w.kind = 'wheel' and w.deleted_at is null
 ) as found
 where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
 order by p.name limit %(limit)s
@@ -271,6 +275,7 @@ class PostgresWheels:
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {
             "project": wanted.project,
+            "kind": wanted.kind and wanted.kind.value,
             "origin": wanted.origin and wanted.origin.value,
             "level": wanted.level and wanted.level.value,
             "standing": wanted.standing and wanted.standing.value,
@@ -382,3 +387,107 @@ class PostgresWheels:
             await touch(connection, row["project"])
         self._on_change()
         return await find(self._database, str(values["filename"]))
+
+
+_SDIST: Final = """
+filename, project, version, sha256, size_bytes, requires_python, metadata, url, brought_by, brought_at, request_id
+"""
+# Of two equal uploads at once, the second waits for the first, and then changes nothing.
+_RECORD_SDIST: Final = b"""
+insert into sdists (filename, project, version, sha256, size_bytes, requires_python, metadata, url, brought_by,
+                    brought_at)
+values (%(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes)s, %(requires_python)s, %(metadata)s, %(url)s,
+        %(brought_by)s, %(brought_at)s)
+on conflict do nothing
+"""
+_SDIST_OF_RELEASE: Final = f"""
+select {_SDIST} from sdists where filename = %(filename)s or (project = %(project)s and version = %(version)s)
+order by filename = %(filename)s desc
+""".encode()  # noqa: S608  (constants)
+_FIND_SDIST: Final = f"select {_SDIST} from sdists where filename = %(filename)s"  # noqa: S608
+_SDISTS_OF: Final = """
+select s.*, w.yanked_at, w.yanked_reason from sdists s left join wheels w using (filename)
+where s.project = %(project)s and w.deleted_at is null order by s.sequence
+"""
+_IS_OWN: Final = "select exists (select from sdists where project = %(project)s) as own"
+_PLACE: Final = """
+select coalesce(w.url, s.url) as url, w.url is not null as is_on_index
+from sdists s left join wheels w on w.filename = s.filename and w.deleted_at is null
+where s.filename = %(filename)s
+"""
+_NOTE_REQUEST: Final = b"update sdists set request_id = %(request_id)s where filename = %(filename)s returning filename"
+# A wheel on the main index counts before one on staging.
+_DUE: Final = """
+select s.*, made.level
+from sdists s cross join lateral (
+    select w.level from wheels w left join builds b on b.id = w.build_id
+    where w.project = s.project and w.version = s.version and w.kind = 'wheel' and w.deleted_at is null
+      and (w.origin = 'brought' or b.sdist->>'sha256' = s.sha256)
+    order by w.level = 'prod' desc, w.sequence limit 1
+) as made
+where not exists (select from wheels w where w.filename = s.filename) order by s.sequence
+"""
+
+
+class PostgresSdists:
+    """Store the sdists that others brought in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, sdist: BroughtSdist) -> BroughtSdist:
+        """Record an sdist; raise IndexConflictError for other bytes under its name, or another sdist of its release."""
+        row = {name: getattr(sdist, name) for name in _SDIST.replace(",", " ").split()}
+        async with self._database.transaction() as connection:
+            await connection.execute(_RECORD_SDIST, row)
+            found = await (await connection.execute(_SDIST_OF_RELEASE, row)).fetchone()
+        stored = sdist if found is None else _sdist_of(found)
+        if stored.filename != sdist.filename or stored.sha256 != sdist.sha256:
+            raise IndexConflictError(filename=stored.filename, held=stored.sha256, ours=sdist.sha256)
+        return stored
+
+    async def find(self, filename: str) -> BroughtSdist:
+        """Return an sdist; raise NotFoundError."""
+        row = await self._database.fetch_one(_FIND_SDIST, {"filename": filename})
+        if row is None:
+            raise NotFoundError(kind="sdist", name=filename)
+        return _sdist_of(row)
+
+    async def sdists_of(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        """Return the sdists to build a project's releases from, without deleted ones."""
+        rows = await self._database.ask(_SDISTS_OF, {"project": project})
+        return tuple(
+            _sdist_of(row).as_file(yanked=row["yanked_at"] is not None, yanked_reason=row["yanked_reason"])
+            for row in rows
+        )
+
+    async def is_own(self, project: NormalizedName) -> bool:
+        """Return whether an sdist of the project was ever brought."""
+        row = await self._database.fetch_one(_IS_OWN, {"project": project})
+        return row is not None and bool(row["own"])
+
+    async def place_of(self, filename: str) -> SdistPlace:
+        """Return where its bytes are now; raise NotFoundError."""
+        row = await self._database.fetch_one(_PLACE, {"filename": filename})
+        if row is None:
+            raise NotFoundError(kind="sdist", name=filename)
+        return SdistPlace(url=row["url"], is_on_index=row["is_on_index"])
+
+    async def note_request(self, filename: str, request_id: str) -> None:
+        """Record which request has its wheels built; raise NotFoundError."""
+        values = {"filename": filename, "request_id": uuid.UUID(request_id)}
+        async with self._database.transaction() as connection:
+            if await (await connection.execute(_NOTE_REQUEST, values)).fetchone() is None:
+                raise NotFoundError(kind="sdist", name=filename)
+
+    async def due(self) -> tuple[DueSdist, ...]:
+        """Return the sdists that are not on our index yet, though it lists a wheel that was made from them."""
+        rows = await self._database.fetch_all(_DUE, {})
+        return tuple(DueSdist(sdist=_sdist_of(row), level=Level(row["level"])) for row in rows)
+
+
+def _sdist_of(row: Row) -> BroughtSdist:
+    facts = {name: row[name] for name in _SDIST.replace(",", " ").split()}
+    request_id = None if row["request_id"] is None else str(row["request_id"])
+    typed = {"project": canonicalize_name(row["project"]), "metadata": bytes(row["metadata"]), "request_id": request_id}
+    return BroughtSdist(**{**facts, **typed})

@@ -13,6 +13,7 @@ from wheelyard.domain.index.check import Difference, IndexReport, LastReport
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import (
     MAX_REASON,
+    FileKind,
     IndexedWheel,
     ProjectDetails,
     ProjectFilter,
@@ -50,9 +51,11 @@ class WheelQuery(Body):
     """Filters and page of a list of wheels."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=_PROJECT)] = None
-    """Only wheels of this project; the name need not be normalised."""
+    """Only files of this project; the name need not be normalised."""
+    kind: FileKind | None = None
+    """Only wheels, or only sdists."""
     origin: WheelOrigin | None = None
-    """Only wheels that were built here, or mirrored."""
+    """Only files that were built here, mirrored, or brought."""
     standing: Standing | None = None
     """Only offered, yanked or deleted wheels."""
     level: Level | None = None
@@ -66,6 +69,7 @@ class WheelQuery(Body):
         """Return the domain's filter."""
         return WheelFilter(
             project=self.project and canonicalize_name(self.project),
+            kind=self.kind,
             origin=self.origin,
             standing=self.standing,
             level=self.level,
@@ -98,7 +102,7 @@ class ProjectQuery(Body):
 
 
 class IndexedWheelView(View):
-    """A wheel on the index."""
+    """A wheel or an sdist on the index."""
 
     filename: str
     url: str
@@ -107,18 +111,21 @@ class IndexedWheelView(View):
     """Path of the file; with `.metadata` added, of its METADATA (PEP 658)."""
     project: str
     version: str
+    kind: FileKind = FileKind.WHEEL
+    """`wheel`, or `sdist` for the source that wheels of the release were made from."""
     origin: WheelOrigin
-    """`built` by this service, or `mirrored`: the same file as on the upstream index."""
+    """`built` by this service, `brought` by a user, or `mirrored`: the same file as on the upstream index."""
     build_id: str | None
-    """The build of the wheel; null if it was mirrored from upstream."""
-    python: str
-    platform: str
-    tag: str
+    """The build of the wheel; null if it was mirrored from upstream, and for an sdist."""
+    python: str | None
+    """The Python that the wheel was made for; null for an sdist, as `platform` and `tag`."""
+    platform: str | None
+    tag: str | None
     sha256: str
     size_bytes: int
     requires_python: str | None
     metadata_sha256: str | None
-    """Digest of its METADATA; null if it was not recorded."""
+    """Digest of its METADATA; null if it was not recorded, or if wheels made from the sdist may differ from it."""
     level: Level
     """`prod` for the main index, `staging` before promotion."""
     standing: Standing
@@ -128,7 +135,7 @@ class IndexedWheelView(View):
     yanked_reason: str | None
     deleted_at: datetime | None
     file_count: int | None
-    """Number of files in the wheel; null if it was not recorded."""
+    """Number of files in the wheel; null if it was not recorded, and for an sdist."""
 
     @classmethod
     def of(cls, wheel: IndexedWheel) -> Self:
@@ -214,15 +221,15 @@ class ProjectListView(View):
 
 
 class ReleaseView(View):
-    """A release and its wheels."""
+    """A release with its wheels and its sdist."""
 
     version: str
     wheels: tuple[IndexedWheelView, ...]
-    """Newest upload first, including deleted wheels."""
+    """Newest upload first, including deleted files. `kind` tells an sdist from the wheels."""
 
 
 class ProjectView(View):
-    """A project with all of its published wheels."""
+    """A project with all of its published files."""
 
     name: str
     simple_url: str

@@ -48,7 +48,7 @@ class IndexReport:
     """The result of a comparison of devpi and the database."""
 
     wheels: int
-    """Number of listed wheels."""
+    """Number of listed wheels and sdists."""
     files: int
     """Number of files in devpi."""
     findings: tuple[Finding, ...]
@@ -105,6 +105,8 @@ def _judge(wheel: IndexedWheel, copies: Sequence[HeldFile]) -> Iterator[tuple[Di
         yield Difference.MISSING, f"from {wheel.level}; {place}"
     elif own.sha256 != wheel.sha256:
         yield Difference.OTHER_BYTES, f"sha256 {own.sha256} instead of {wheel.sha256}"
+    elif not wheel.is_wheel:
+        return  # its metadata is not always served, and its contents are not recorded
     elif wheel.metadata_sha256 is None:
         yield Difference.NO_METADATA, "it was published before metadata was kept"
     elif wheel.file_count is None:

@@ -1,4 +1,4 @@
-"""Wheels on our index, and lists of them.
+"""Wheels and sdists on our index, and lists of them.
 
 The fields follow the Simple API: PEP 503, 592 (yanked), 658 and 714 (metadata), 691 and 700.
 """
@@ -33,13 +33,21 @@ class Standing(StrEnum):
     DELETED = "deleted"
 
 
+class FileKind(StrEnum):
+    """The kinds of files on our index."""
+
+    WHEEL = "wheel"
+    SDIST = "sdist"
+    """An sdist that somebody brought, beside the wheels of its release."""
+
+
 class WheelOrigin(StrEnum):
-    """The origin of a wheel on our index."""
+    """The origin of a file on our index."""
 
     BUILT = "built"
     """A build of this service made it."""
     BROUGHT = "brought"
-    """Somebody uploaded it, and it was audited, repaired where needed, and verified here."""
+    """Somebody uploaded it; a wheel was audited, repaired where needed, and verified here."""
     MIRRORED = "mirrored"
     """The upstream index has it; the same bytes are served here."""
 
@@ -51,23 +59,27 @@ def origin_of(order: BuildOrder) -> WheelOrigin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexedWheel:
-    """A wheel on our index; its file name always stands for the same bytes."""
+    """A wheel or an sdist on our index; its file name always stands for the same bytes."""
 
     filename: str
     project: str
     version: str
     origin: WheelOrigin
     build_id: str | None
-    """The build that made it; None if it is mirrored, or the build is no longer stored."""
-    python: str
-    platform: str
-    tag: str
-    """Its compatibility tags, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
+    """The build that made it; None if it is mirrored or an sdist, or the build is no longer stored."""
+    python: str | None
+    """The Python that it was made for; None for an sdist, which is for no target."""
+    platform: str | None
+    tag: str | None
+    """Its compatibility tags, such as ``cp313-cp313-manylinux_2_17_x86_64``; None for an sdist."""
     sha256: str
     size_bytes: int
     requires_python: str | None
     metadata_sha256: str | None
-    """Digest of its METADATA; None if its bytes are not stored, and so not served (PEP 658)."""
+    """Digest of its METADATA; None if its bytes are not stored, and so not served (PEP 658).
+
+    Of an sdist, it is the digest of its PKG-INFO, if every wheel made from it has the same metadata (PEP 643).
+    """
     level: Level
     url: str
     """The URL of its bytes in devpi."""
@@ -77,6 +89,16 @@ class IndexedWheel:
     deleted_at: datetime | None = None
     file_count: int | None = None
     """Number of its files; None if it is not known."""
+
+    @property
+    def kind(self) -> FileKind:
+        """Return whether it is a wheel or an sdist."""
+        return FileKind.WHEEL if self.filename.endswith(".whl") else FileKind.SDIST
+
+    @property
+    def is_wheel(self) -> bool:
+        """Return whether it is a wheel."""
+        return self.kind is FileKind.WHEEL
 
     @property
     def is_own(self) -> bool:
@@ -93,10 +115,11 @@ class IndexedWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexEntry:
-    """A newly published wheel with its METADATA and contents, to be recorded."""
+    """A newly published file with its metadata and contents, to be recorded."""
 
     wheel: IndexedWheel
-    metadata: bytes
+    metadata: bytes | None
+    """Its METADATA; None if it is not to be served, because wheels made from this sdist may differ."""
     contents: WheelContents | None = None
 
     @classmethod
@@ -127,11 +150,14 @@ class IndexEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """The rules for the wheels on a project's page for installers.
+    """The rules for the files on a project's page for installers.
 
     Installers rank tags, not origins: they prefer upstream's ``manylinux_2_28`` wheel to our ``manylinux_2_17`` one. So
     a mirrored wheel is left out once our own wheels serve every target that it serves
     (docs/decisions/0033).
+
+    An sdist is listed beside a wheel of its release that is our own. Alone it would have installers build it on the
+    user's machine.
     """
 
     targets: tuple[Target, ...] = ()
@@ -141,13 +167,13 @@ class Listing:
     """List no mirrored wheel at all."""
 
     def choose(self, wheels: Iterable[IndexedWheel]) -> list[IndexedWheel]:
-        """Return the wheels of a project to list, in their order."""
+        """Return the files of a project to list, in their order."""
         seen = [wheel for wheel in wheels if self._shows(wheel)]
         own: dict[Version | str, list[IndexedWheel]] = {}
         for wheel in seen:
-            if wheel.is_own:
+            if wheel.is_own and wheel.is_wheel:
                 own.setdefault(_release_of(wheel), []).append(wheel)
-        return [wheel for wheel in seen if wheel.is_own or not self._is_replaced(wheel, own)]
+        return [wheel for wheel in seen if self._lists(wheel, own)]
 
     def replaces(self, own: Iterable[IndexedWheel], filename: str, requires_python: str | None) -> bool:
         """Return whether our own wheels of a release serve every target that an upstream wheel of it serves.
@@ -160,8 +186,11 @@ class Listing:
         serving = (targets_served(wheel.filename, wheel.requires_python, left) for wheel in offered)
         return bool(left) and left == frozenset[Target]().union(*serving)
 
-    def _is_replaced(self, wheel: IndexedWheel, own: Mapping[Version | str, Sequence[IndexedWheel]]) -> bool:
-        return self.replaces(own.get(_release_of(wheel), ()), wheel.filename, wheel.requires_python)
+    def _lists(self, wheel: IndexedWheel, own: Mapping[Version | str, Sequence[IndexedWheel]]) -> bool:
+        of_release = own.get(_release_of(wheel), ())
+        if not wheel.is_wheel:
+            return bool(of_release)
+        return wheel.is_own or not self.replaces(of_release, wheel.filename, wheel.requires_python)
 
     def _shows(self, wheel: IndexedWheel) -> bool:
         """Return whether a wheel is on this level; staging includes prod, because new wheels may depend on it."""
@@ -190,6 +219,7 @@ class WheelFilter:
     """Which wheels a list shows, newest first."""
 
     project: str | None = None
+    kind: FileKind | None = None
     origin: WheelOrigin | None = None
     standing: Standing | None = None
     level: Level | None = None
@@ -240,7 +270,7 @@ class ProjectPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseWheels:
-    """A release and its wheels, the newest upload first."""
+    """A release with its wheels and its sdist, the newest upload first."""
 
     version: str
     wheels: tuple[IndexedWheel, ...]
@@ -248,7 +278,7 @@ class ReleaseWheels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectDetails:
-    """A project with all its published wheels, including deleted ones."""
+    """A project with all its published files, including deleted ones."""
 
     name: str
     releases: tuple[ReleaseWheels, ...]

@@ -27,9 +27,13 @@ class OwnProjects:
 
     def refuse(self, project: NormalizedName) -> None:
         """Raise OwnProjectError if the name is one of the organisation's own."""
+        if (refusal := self.refusal_of(project)) is not None:
+            raise refusal
+
+    def refusal_of(self, project: NormalizedName) -> OwnProjectError | None:
+        """Return the error for a name that is one of the organisation's own; None for other names."""
         pattern = self._pattern_of(project)
-        if pattern is not None:
-            raise OwnProjectError(project=project, pattern=pattern)
+        return None if pattern is None else OwnProjectError(project=project, pattern=pattern)
 
     def include(self, project: NormalizedName) -> bool:
         """Return whether the name is one of the organisation's own."""

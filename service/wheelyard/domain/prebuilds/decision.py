@@ -12,6 +12,7 @@ from wheelyard.domain.dependencies.files import InputKind, holds, kind_of_file
 from wheelyard.domain.packaging.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Source, Started, WheelOffer
+from wheelyard.domain.untrusted.file_names import find_sdist_name
 from wheelyard.domain.untrusted.requirements import find_requirement
 
 _NEVER_MIRRORED: Final = "upstream has a wheel that fits, but this service mirrors none (WHEELYARD_MIRROR=never)"
@@ -170,7 +171,8 @@ _OPEN: Final = frozenset({InputKind.REQUIREMENTS, InputKind.PYPROJECT})
 def built_for(prebuild: Prebuild) -> frozenset[str]:
     """Return the wheels of a prebuild's builds that the resolver could not see.
 
-    The items of a lock are not checked, because a lock is complete.
+    The items of a lock are not checked, because a lock is complete, nor those of a brought sdist, because they are no
+    application.
     """
     built = {(one.project, one.version) for one in prebuild.started if one.status is Status.SUCCEEDED}
     return frozenset(
@@ -195,7 +197,8 @@ def check_needs(prebuild: Prebuild, needs: Mapping[str, Sequence[str]]) -> Prebu
 
 
 def _is_ours(item: Item) -> bool:
-    is_open = kind_of_file(item.origin.file) in _OPEN and not item.hashes
+    is_sdist = find_sdist_name(item.origin.file) is not None
+    is_open = kind_of_file(item.origin.file) in _OPEN and not item.hashes and not is_sdist
     return item.status is ItemStatus.PRESENT and item.source is Source.OWN and is_open
 
 

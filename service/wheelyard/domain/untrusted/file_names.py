@@ -37,6 +37,13 @@ class WheelName(NamedTuple):
     tags: frozenset[Tag]
 
 
+class SdistName(NamedTuple):
+    """The parts of an sdist's file name."""
+
+    project: NormalizedName
+    version: Version
+
+
 def read_project_name(text: object) -> NormalizedName:
     """Parse a project's name, which becomes part of URLs; raise RefusedTextError."""
     if not isinstance(text, str) or len(text) > MAX_NAME:
@@ -66,22 +73,33 @@ def read_wheel_name(filename: str) -> WheelName:
         raise RefusedTextError(str(error)) from error
 
 
-def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
-    """Parse an sdist's file name into its project and version; raise RefusedTextError."""
-    if len(filename) > MAX_NAME:
-        raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
-    _check_numbers(filename)
-    try:
-        project, version = parse_sdist_filename(filename)
-    except ValueError as error:
-        raise RefusedTextError(str(error)) from error
-    return read_project_name(project), version
-
-
 def find_wheel_name(filename: str) -> WheelName | None:
     """Parse a wheel's file name; return None if it is not one."""
     try:
         return read_wheel_name(filename)
+    except RefusedTextError:
+        return None
+
+
+def read_sdist_name(filename: str) -> SdistName:
+    """Parse an sdist's file name (PEP 625, and zip archives as before it); raise RefusedTextError."""
+    if len(filename) > MAX_NAME:
+        raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
+    if not filename.isprintable() or " " in filename:
+        raise RefusedTextError(f"{filename[:_SHOWN]!r} is not the file name of an sdist")
+    _check_numbers(filename)
+    try:
+        _, version = parse_sdist_filename(filename)
+    except ValueError as error:
+        raise RefusedTextError(str(error)) from error
+    # packaging does not check the characters of the name.
+    return SdistName(read_project_name(filename.rpartition("-")[0]), version)
+
+
+def find_sdist_name(filename: str) -> SdistName | None:
+    """Parse an sdist's file name; return None if it is not one."""
+    try:
+        return read_sdist_name(filename)
     except RefusedTextError:
         return None
 

@@ -1,4 +1,4 @@
--- Files that others bring (docs/decisions/0041). Their bytes wait here until a build has proven and published them.
+-- Files that others bring (docs/decisions/0043). Their bytes wait here until a build has proven and published them.
 -- depends: 0027.recipes
 
 create table brought_files (

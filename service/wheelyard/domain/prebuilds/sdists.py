@@ -1,0 +1,40 @@
+"""Which wheels a brought sdist becomes: one request for its release, with an item for each target.
+
+``decide`` and ``assign_builds`` then start as few builds as the tags allow: the first wheel shows whether it serves
+every target (pure), newer Pythons too (abi3), or its own Python only.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from wheelyard.domain.dependencies.files import Origin
+from wheelyard.domain.index.sdists import BroughtSdist
+from wheelyard.domain.packaging.release import allows_python
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.prebuild import Item
+
+
+def default_targets(targets: Iterable[Target], architectures: Collection[str]) -> tuple[Target, ...]:
+    """Return the targets to build for where nobody names any: all that a worker can build.
+
+    Without any worker these are all targets. An architecture without a worker must not be asked first, because
+    everything else would wait for its build.
+    """
+    known = tuple(targets)
+    able = tuple(target for target in known if target.policy.architecture in architectures)
+    return able or known
+
+
+def usable_targets(
+    sdist: BroughtSdist, targets: Iterable[Target], *, is_supported: Callable[[Target], bool]
+) -> tuple[Target, ...]:
+    """Return the targets that an sdist can have wheels for: by its Requires-Python, and by its recipe."""
+    distinct = dict.fromkeys(targets)
+    return tuple(
+        target for target in distinct if allows_python(sdist.requires_python, target.python) and is_supported(target)
+    )
+
+
+def items_of(sdist: BroughtSdist, targets: Sequence[Target]) -> tuple[Item, ...]:
+    """Return the items of the request for an sdist's wheels."""
+    origin = Origin(file=sdist.filename)
+    return tuple(Item(project=sdist.project, version=sdist.version, target=target, origin=origin) for target in targets)
