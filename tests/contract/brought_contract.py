@@ -191,6 +191,14 @@ class BroughtContract:
         assert await stores.uploads.drop_chunks(days=1) == 1
         assert await bytes_of(stores, file_id) == b""
 
+    async def test_only_bytes_without_a_file_are_discarded(self, stores: Stores) -> None:
+        stored = await submit(stores, brought())
+        await stores.uploads.put_chunk(file_id := str(uuid.uuid4()), 0, b"abc")
+        for one in (file_id, stored.upload.id):
+            await stores.uploads.discard(one)
+        assert await bytes_of(stores, file_id) == b""
+        assert await bytes_of(stores, stored.upload.id) == b"abcde"
+
     async def test_file_of_a_build_that_is_no_longer_stored_counts_as_refused(self, stores: Stores) -> None:
         await end(stores, await submit(stores, brought()), FAILURE)
         await stores.pass_time(2 * 86_400.0)

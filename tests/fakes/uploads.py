@@ -40,6 +40,11 @@ class MemoryUploads:
         self._state.record_change(upload_of(upload, submission.build.id))
         return StoredUpload(upload=self._read(len(self._state.brought) - 1), is_new=True)
 
+    async def discard(self, file_id: str) -> None:
+        """Delete the parts of a file that is not stored."""
+        if all(one.id != file_id for one, *_ in self._state.brought):
+            self._state.brought_parts.pop(file_id, None)
+
     async def find(self, filename: str) -> Upload:
         """Return the file that stands for a name."""
         upload = await self.standing(filename)

@@ -39,6 +39,14 @@ from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 LEASE_SECONDS: Final = 6.0
+BOOKWORM_ALONE: Final = """
+schema = 1
+[suite.bullseye]
+pythons = ["3.11"]
+[suite.trixie]
+pythons = ["3.11"]
+"""
+"""A brought wheel for Python 3.13 is proven on one target then, whose images are there."""
 # Its image is not there, and no test waits until it is.
 RECIPES: Final = {"wantsanimage": 'schema = 1\nname = "wantsanimage"\n\n[[rule]]\napt = ["hello", "figlet"]\n'}
 HELD_IN_CONTAINERS: Final = ("build", "repair", "verify")
@@ -329,6 +337,10 @@ def _open(cluster: Cluster) -> None:
         "INDEX_URL": f"http://127.0.0.1:{port}",
         "DISK_FLOOR_BYTES": str(16 << 20),
     }
+    catalogue = cluster.make_state_dir() / "catalogue.toml"
+    catalogue.write_text(BOOKWORM_ALONE)
+    catalogue.chmod(0o644)
+    cluster.settings["CATALOGUE"] = str(catalogue)
     cluster.start("devpi", "devpi", "--host", "127.0.0.1", "--port", str(port))
     wait_for("devpi", lambda: is_listening(cluster.settings["INDEX_URL"]), seconds=START_SECONDS)
     api_port = free_port()

@@ -31,6 +31,10 @@ class UploadBytes(Protocol):
 class UploadStore(UploadBytes, Protocol):
     """Uploaded files, and what became of them."""
 
+    async def discard(self, file_id: str) -> None:
+        """Delete the bytes of a file that was not submitted; those of a stored file stay."""
+        ...
+
     async def submit(self, upload: NewUpload, order: BuildOrder, *, trace: Trace = NO_TRACE) -> StoredUpload:
         """Store a file whose bytes are stored, and submit its build, in one transaction.
 

@@ -40,7 +40,9 @@ insert into brought_files (id, filename, project, version, sha256, size_bytes, u
 values (%(id)s, %(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes)s, %(uploaded_by)s, %(attestations)s,
         %(build_id)s)
 """
-_DROP_OF: Final = b"delete from brought_chunks where file_id = %(id)s"
+_DISCARD: Final = b"""
+delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
+"""
 _FIND: Final = f"select {_COLUMNS} {_FROM} where f.filename = %(filename)s and f.superseded_at is null"
 _LIST: Final = f"""
 select {_COLUMNS} {_FROM}
@@ -108,9 +110,13 @@ class PostgresUploads(PostgresUploadBytes):
             except UniqueViolation:
                 continue  # another upload of this name was stored in between
             if not stored.is_new:
-                async with self._database.transaction() as connection:
-                    await connection.execute(_DROP_OF, {"id": upload.id})
+                await self.discard(upload.id)
             return stored
+
+    async def discard(self, file_id: str) -> None:
+        """Delete the parts of a file that has no row."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_DISCARD, {"id": file_id})
 
     async def _submit(self, connection: Connection, upload: NewUpload, order: BuildOrder, trace: Trace) -> StoredUpload:
         name = {"filename": upload.filename}

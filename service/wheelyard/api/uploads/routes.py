@@ -15,7 +15,7 @@ from wheelyard.api.schemas.files import FileListView, FilesQuery, FileView, Uplo
 from wheelyard.api.services import Services
 from wheelyard.api.uploads.receive import UploadForm, receive_body, receive_form
 from wheelyard.domain.index.uploads import Upload, UploadState
-from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.json_text import check_storable, read_json
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ProjectError, UploadInvalidError, WheelyardError
 from wheelyard.usecases.uploads.bring_file import UploadClaims
@@ -120,6 +120,7 @@ def _read_attestations(text: str | None) -> tuple[Mapping[str, object], ...]:
         return ()
     try:
         found = read_json(text, max_bytes=_MOST_ATTESTATION_BYTES)
+        check_storable(found)
     except RefusedTextError as error:
         raise UploadInvalidError(problems=[f"its attestations cannot be read: {error}"]) from error
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
@@ -155,9 +156,15 @@ def _say(error: WheelyardError, request: Request) -> Response:
         lines.append(f"Its audit and log: {str(request.base_url).rstrip('/')}/builds/{build}")
     base = problem_response(problem, headers={})
     headers = {name: value for name, value in base.headers.items() if name not in {"content-length", "content-type"}}
-    text = "\n".join(filter(None, lines)) + "\n"
+    # Upload tools print it as it is, and it repeats what the sender's form says.
+    text = "".join(f"{_printable(line)}\n" for line in lines if line)
     give_reason(request, text)
     return Response(text.encode(errors="replace"), status_code=status, headers=headers, media_type="text/plain")
+
+
+def _printable(text: str) -> str:
+    """Return text without what would act on a terminal; its lines stay."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 @router.post(

@@ -22,6 +22,8 @@ from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import (
     InvalidWheelError,
     PublishForbiddenError,
+    TooMuchOpenError,
+    UploadConflictError,
     UploadInvalidError,
     UploadRefusedError,
     UploadUnsupportedError,
@@ -105,6 +107,7 @@ class BringFile:
             InvalidWheelError: its parts do not agree.
             NoTargetFitsError: its tags fit nothing that it could be tested on.
             UploadConflictError: other bytes have its name.
+            TooMuchOpenError: the token, or everybody together, has too many builds that wait.
         """
         project = self.check_name(filename, by=by)
         if problems := list(_false_digests(file, claims)):
@@ -126,7 +129,12 @@ class BringFile:
         if (former := await self._former(upload)) is not None:
             return former
         await self._save(file, upload)
-        stored = await self._store.submit(upload, order, trace=trace)
+        try:
+            stored = await self._store.submit(upload, order, trace=trace)
+        except (UploadConflictError, TooMuchOpenError):
+            # Only for these is it certain that nothing was stored. After a lost connection the file may stand.
+            await self._store.discard(upload.id)
+            raise
         if stored.is_new:
             note_uploaded(stored.upload)
         return stored.upload
