@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from benchmarks.book import ask
 from packaging.utils import parse_wheel_filename
 from uv import find_uv_bin
 
@@ -128,14 +129,14 @@ def _compare(client: httpx.Client, copies: Iterator[Copy], *, pairs: int) -> boo
 def _upload(client: httpx.Client, copy: Copy) -> dict[str, Any]:
     """Upload a copy and wait for its end; exit if it was refused."""
     parameters = {"filename": copy.filename, "sha256": hashlib.sha256(copy.data).hexdigest()}
-    answer = client.post("/v1/files", params=parameters, content=copy.data)
+    answer = ask(client, "POST", "/v1/files", params=parameters, content=copy.data)
     if answer.is_error:
         raise SystemExit(f"{copy.filename} was refused: {answer.text}")
     file: dict[str, Any] = answer.json()
     begun = time.monotonic()
     while file["state"] == "pending" and time.monotonic() - begun < MOST_WAIT_SECONDS:
-        time.sleep(0.5)
-        file = client.get(file["url"]).raise_for_status().json()
+        time.sleep(2)
+        file = ask(client, "GET", file["url"]).raise_for_status().json()
     if file["state"] != "published":
         raise SystemExit(f"{copy.filename} is {file['state']}: {file['failure']}")
     return file
@@ -148,7 +149,7 @@ def _wait_until_listed(client: httpx.Client, file: dict[str, Any]) -> None:
 
 def _is_listed(client: httpx.Client, file: dict[str, Any]) -> bool:
     accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    page = client.get(f"/simple/{file['project']}/", headers=accept)
+    page = ask(client, "GET", f"/simple/{file['project']}/", headers=accept)
     return page.is_success and any(one["filename"] == file["wheel_filename"] for one in page.json()["files"])
 
 

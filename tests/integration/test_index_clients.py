@@ -126,5 +126,4 @@ async def test_twine_finds_no_fault_and_may_not_upload(service: IndexService, cl
 
     assert (checked.returncode, "PASSED" in checked.stdout) == (0, True), checked.stdout
     assert refused.returncode != 0
-    assert "403 Forbidden" in refused.stdout + refused.stderr
-    assert "accepts no uploads" in refused.stdout + refused.stderr
+    assert "ends in /legacy/" in " ".join(f"{refused.stdout} {refused.stderr}".split())

@@ -6,7 +6,6 @@ from typing import Final
 from urllib.parse import quote
 
 from packaging.utils import NormalizedName
-from packaging.version import Version
 
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin, requires_python_of
@@ -18,7 +17,7 @@ from wheelyard.domain.untrusted.versions import find_version, read_version
 
 SCHEME: Final = "sdist"
 """Scheme of the URLs of brought sdists, in builds too: the bytes move to our index once they are published there."""
-_FIRST_RELIABLE: Final = Version("2.2")
+_FIRST_RELIABLE: Final = read_version("2.2")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
