@@ -38,19 +38,32 @@ test-setup:
 # Set by .ci/run: a test on real parts that fails is tried once more, three of a lane at most, and both tries are shown.
 SECOND_TRY ?=
 
+# Tests on real parts wait most of the time, so two lanes run side by side. The images that both need are made before, beside
+# the unit tests. The output of what runs beside is shown when it has ended: nothing is mixed, and "FAILED" lines start a line.
 .PHONY: test
 test: test-setup ## Set up, then lint, check types and run every test
 	@$(call timed,lint,$(MAKE) --no-print-directory lint)
 	@$(call timed,types,$(MAKE) --no-print-directory typecheck)
-	@$(call timed,unit tests,$(VENV)/pytest tests/unit)
+	@tools/side_by_side.sh "$(MAKE) --no-print-directory test-unit" "$(MAKE) --no-print-directory test-first-images"
+	@tools/side_by_side.sh "$(MAKE) --no-print-directory test-services" "$(MAKE) --no-print-directory test-parts"
+
+.PHONY: test-first-images
+test-first-images:
+	@$(call timed,the first images,$(VENV)/wheelyard builders build)
+
+.PHONY: test-parts
+test-parts:
 	@$(call timed,integration tests,$(VENV)/pytest $(SECOND_TRY) tests/integration)
 	@$(call timed,hostile tests,$(VENV)/pytest $(SECOND_TRY) tests/hostile)
+
+.PHONY: test-services
+test-services:
 	@$(call timed,acceptance tests,$(VENV)/pytest $(SECOND_TRY) tests/acceptance)
 	@$(call timed,fault tests,$(VENV)/pytest $(SECOND_TRY) tests/faults)
 
 .PHONY: test-unit
 test-unit: venv ## Run the unit tests only: no engine, no database, seconds
-	@$(VENV)/pytest tests/unit
+	@$(call timed,unit tests,$(VENV)/pytest tests/unit)
 
 .PHONY: test-toolchains
 test-toolchains: setup ## Build real projects in Rust, Fortran, Java and with Bazel, in about ten minutes
