@@ -32,7 +32,7 @@ START_SECONDS: Final = 240.0
 """The first start on a state directory installs devpi and creates a database cluster."""
 STOP_SECONDS: Final = 60.0
 """Only a machine with much else to do takes more than a few of them."""
-BUILD_SECONDS: Final = 300.0
+BUILD_SECONDS: Final = 900.0
 ELSEWHERE: Final = Path("/")
 """Where programs are run: not in the clone, of which they must find nothing."""
 
