@@ -179,7 +179,7 @@ class PlanBuild:
             kind=SourceKind.LOCAL,
             local=origin,
         )
-        requirement = f"{sent.project} @ local {origin.kind} {origin.name}"
+        requirement = f"{sent.project} @ local {origin.kind} {origin.name} sha256={origin.sha256[:12]}"
         return self._order_of_source(
             source, builder, sent.project, version=sent.version, at=origin.sha256, requirement=requirement
         )
