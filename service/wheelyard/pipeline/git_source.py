@@ -64,7 +64,7 @@ def _archive_of(order: BuildOrder) -> IndexFile:
     """Describe the archive of a folder as the cache describes files."""
     origin = known(order.sdist.local)
     return IndexFile(
-        filename=f"{_ARCHIVE}-{origin.mark}.tar.gz",
+        filename=f"{_ARCHIVE}-0+{origin.mark}.tar.gz",
         url=order.sdist.url,
         sha256=origin.sha256,
         kind="sdist",

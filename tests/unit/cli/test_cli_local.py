@@ -1,4 +1,4 @@
-"""Folders and sdists that ``wheelyard build`` packs and sends: the same bytes each time, and nothing that is no source."""
+"""Folders and sdists that ``wheelyard build`` packs and sends: the same bytes each time, and only sources."""
 
 import gzip
 import io
