@@ -66,6 +66,6 @@ def test_key_counts_content_kind_and_tag_but_not_who_sent_it_or_the_folder_s_nam
         return source_digest(source)
 
     assert digest() == digest(sent_by="you (1)", name="other", commit="ab" * 20, version="1.0", size_bytes=11)
-    others = [{"sha256": "ab" * 32}, {"tag": "v1"}, {"kind": LocalKind.SDIST}]
+    others: list[dict[str, object]] = [{"sha256": "ab" * 32}, {"tag": "v1"}, {"kind": LocalKind.SDIST}]
     others.append({"kind": LocalKind.SDIST, "name": "demo-2.0.tar.gz"})
     assert len({digest(), *(digest(**one) for one in others)}) == 5
