@@ -1,4 +1,4 @@
-"""Hostile archives sent to be built: read by the API as data, in time and memory, and kept only if they are no attack here.
+"""Hostile archives sent to be built: read by the API as data, in time and memory.
 
 What it takes is unpacked in a container, against the same archives (``test_sdists.py``, ``test_builds.py``).
 """
@@ -14,6 +14,7 @@ import pytest
 from tests.hostile.corpus import SDISTS, Attack
 from tests.unit.api.test_api_local import FOLDER, NAMELESS, SDIST, packed, parts_of, send
 from tests.unit.api_harness import ApiHarness, api_harness
+from tests.unit.web_harness import web_harness
 
 MIB: Final = 1 << 20
 SECONDS: Final = 60.0
@@ -90,10 +91,14 @@ async def test_hostile_pyproject_names_no_project(harness: ApiHarness, text: byt
     await assert_nothing_of_it_is_kept(harness)
 
 
-async def test_hostile_words_about_a_folder_are_data(harness: ApiHarness) -> None:
+async def test_hostile_words_about_a_folder_are_data_and_the_page_names_its_sender(tmp_path: Path) -> None:
     words = "<script>alert(1)</script>"
-    answer = await send(harness, NAMELESS, name=words, project="demo", tag="v1;touch /tmp/x")
-    document = answer.json()
-    assert (document["local_source"]["name"], document["local_source"]["tag"]) == (words, None)
-    page = await harness.client.get(f"/builds/{document['id']}", headers={"Accept": "text/html"})
-    assert words not in page.text
+    async with web_harness(tmp_path) as web:
+        await web.sign_in()
+        answer = await send(web.api, NAMELESS, name=words, project="demo", tag="v1;touch /tmp/x")
+        document = answer.json()
+        sent = document["local_source"]
+        assert (sent["name"], sent["tag"]) == (words, None)
+        page = await web.see(f"/builds/{document['id']}")
+    for shown in ("Local folder", words, sent["sha256"], sent["sent_by"]):
+        assert shown in page.text
