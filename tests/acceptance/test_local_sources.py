@@ -1,6 +1,7 @@
 """A folder of the user's disk, built by ``wheelyard build`` on a real service: installed by its exact version alone."""
 
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,8 @@ def service(start_spare: StartService, tmp_path: Path) -> Iterator[RunningServic
     catalogue.write_text(BOOKWORM_ALONE)
     catalogue.chmod(0o644)
     tmp_path.chmod(0o755)
-    with start_spare(CATALOGUE=str(catalogue), UPSTREAM_INDEX_URL=Settings().upstream_index_url) as made:
+    settings = {"UPSTREAM_INDEX_URL": Settings().upstream_index_url, "LIMIT_UPLOAD_BYTES": str(1 << 20)}
+    with start_spare(CATALOGUE=str(catalogue), **settings) as made:
         yield made
 
 
@@ -131,3 +133,10 @@ def test_sdist_of_the_disk_is_built_and_a_token_for_requests_may_not_send_it(
     build = json.loads(built.stdout)
     assert build["version"] == f"1.0.dev0+l{build['local_source']['sha256'][:12]}"
     assert build["sdist"]["filename"] == sdist.name
+
+    (tmp_path / "acme_pure-1.0" / "data").mkdir()
+    (tmp_path / "acme_pure-1.0" / "data" / "noise.bin").write_bytes(os.urandom(8 << 20))
+    large = service.cli("build", str(tmp_path / "acme_pure-1.0"))
+    assert large.returncode != 0
+    assert "error[upload-too-large]" in large.stderr, large.stderr
+    assert "The largest are data/noise.bin (8.0 MiB)" in " ".join(large.stderr.split()), large.stderr
