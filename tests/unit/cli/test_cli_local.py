@@ -140,6 +140,20 @@ def test_repositories_inside_of_the_folder_are_packed_without_what_they_ignore(f
     assert not any(".git/" in name or name.endswith(".o") for name in names(packed(folder)))
 
 
+def test_submodule_that_is_not_checked_out_is_named(folder: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    write(inner, {"a.c": ""})
+    commit(inner)
+    commit(folder)
+    git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "vendor/inner")
+    git(folder, "commit", "--quiet", "--message=second")
+    assert "vendor/inner/a.c" in names(packed(folder))
+    git(folder, "submodule", "--quiet", "deinit", "--force", "vendor/inner")
+    source = packed(folder)
+    assert source.warning == "submodules that are not checked out are not sent: vendor/inner"
+    assert "demo/core.c" in names(source)
+
+
 def test_folder_that_git_ignores_is_packed_as_one_without_git(folder: Path, tmp_path: Path) -> None:
     write(tmp_path, {".gitignore": "demo/\n"})
     commit(tmp_path)

@@ -126,9 +126,11 @@ def _pack_folder(folder: Path, text: str) -> PackedSource:
 
 def _look_at_git(folder: Path) -> tuple[WorkTree | None, str | None]:
     try:
-        return read_work_tree(folder), None
+        tree = read_work_tree(folder)
     except GitUnusableError as error:
         return None, f"git cannot list the files ({error}): what .gitignore names is sent, too"
+    absent = ", ".join(tree.absent[:_SHOWN_FOLDERS]) if tree else ""
+    return tree, f"submodules that are not checked out are not sent: {absent}" if absent else None
 
 
 def _walk(folder: Path) -> Iterator[str]:

@@ -22,6 +22,8 @@ class WorkTree:
     """The commit, if no file of the folder differs from it and there are no new ones."""
     tag: str | None
     """The nearest tag."""
+    absent: tuple[str, ...] = ()
+    """Submodules that are not checked out."""
 
 
 class GitUnusableError(Exception):
@@ -35,17 +37,21 @@ def read_work_tree(folder: Path) -> WorkTree | None:
     """
     if not any((place / ".git").exists() for place in (folder, *folder.parents)):
         return None
-    files = tuple(sorted(set(_list_files(folder, depth=0))))
+    absent: list[str] = []
+    files = tuple(sorted(set(_list_files(folder, absent, depth=0))))
     if not files:
         return None
     changed = _ask(folder, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none", "--", ".")
     commit = _first(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     tag = _first(folder, "describe", "--tags", "--abbrev=0")
-    return WorkTree(files=files, commit=None if changed else commit, tag=tag)
+    return WorkTree(files=files, commit=None if changed else commit, tag=tag, absent=tuple(absent))
 
 
-def _list_files(folder: Path, *, depth: int) -> Iterator[str]:
-    """Yield the files below a folder, those of submodules and of repositories inside of it included."""
+def _list_files(folder: Path, absent: list[str], *, depth: int) -> Iterator[str]:
+    """Yield the files below a folder, those of submodules and of repositories inside of it included.
+
+    Submodules that are not checked out are added to ``absent``: git would answer there for the repository around.
+    """
     if depth > _MOST_NESTED:
         raise GitUnusableError(f"repositories are nested in one another at {folder}")
     listed = _ask(folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".")
@@ -53,11 +59,13 @@ def _list_files(folder: Path, *, depth: int) -> Iterator[str]:
         path = folder / name
         if not name or not os.path.lexists(path):
             continue
-        if path.is_dir() and not path.is_symlink():
-            inner = name.rstrip("/")
-            yield from (f"{inner}/{one}" for one in _list_files(path, depth=depth + 1))
-        else:
+        if not path.is_dir() or path.is_symlink():
             yield name
+        elif (path / ".git").exists():
+            inner = name.rstrip("/")
+            yield from (f"{inner}/{one}" for one in _list_files(path, absent, depth=depth + 1))
+        else:
+            absent.append(name)
 
 
 def _first(folder: Path, *arguments: str) -> str | None:
