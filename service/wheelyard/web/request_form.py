@@ -24,6 +24,7 @@ _SHOWN_SUGGESTIONS: Final = 20
 _PATIENCE_SECONDS: Final = 3.0
 _REFUSED: Final = 422
 _LONGEST: Final = 500
+_REPOSITORY_EXAMPLE: Final = "https://git.example/acme/billing"
 _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*")
 
 
@@ -100,6 +101,7 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
     targets = context.services.request_build.targets()
     values = {
         "form": form,
+        "repository_example": _REPOSITORY_EXAMPLE,
         "order": order,
         "problem": problem,
         "targets": targets,
