@@ -326,7 +326,8 @@ class Settings(BaseSettings):
     to 15 minutes."""
 
     retain_logs_days: Annotated[float, Field(ge=0)] = 90.0
-    """How long the logs of ended attempts, and the bytes of refused uploads, are stored; 0 is for ever."""
+    """How long the logs of ended attempts, and the bytes of refused uploads and of folders whose build failed, are
+    stored; 0 is for ever."""
 
     retain_builds_days: Annotated[float, Field(ge=0)] = 365.0
     """How long failed and cancelled builds are stored; 0 is for ever. Builds with a wheel are stored for ever."""

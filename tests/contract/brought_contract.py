@@ -9,9 +9,10 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, NOWHERE, Stores
 
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
-from wheelyard.domain.builds.build import BuildOrder, SourceKind, Status
+from wheelyard.domain.builds.build import BuildOrder, SdistSource, SourceKind, Status
+from wheelyard.domain.builds.local_source import LocalKind, LocalOrigin
 from wheelyard.domain.builds.records import BuildFilter, Outcome
-from wheelyard.domain.index.uploads import NewUpload, StoredUpload, UploadFilter, UploadState
+from wheelyard.domain.index.uploads import UPLOAD_SCHEME, NewUpload, StoredUpload, UploadFilter, UploadState
 from wheelyard.errors import NotFoundError, TooMuchOpenError, UploadConflictError
 
 NAME = "demo-1.0-py3-none-any.whl"
@@ -50,6 +51,20 @@ async def submit(stores: Stores, upload: NewUpload) -> StoredUpload:
 async def end(stores: Stores, stored: StoredUpload, outcome: Outcome) -> None:
     assert stored.upload.build_id is not None
     assert await stores.attempts.finish(await stores.claimed(stored.upload.build_id), outcome)
+
+
+async def send(stores: Stores) -> tuple[str, str]:
+    """Store what a caller sent with its build; return the ids of both."""
+    file_id, order = str(uuid.uuid4()), sample_order()
+    for number, part in enumerate((b"abc", b"de")):
+        await stores.uploads.put_chunk(file_id, number, part)
+    origin = LocalOrigin(
+        kind=LocalKind.FOLDER, name="billing", sha256="ab" * 32, size_bytes=5, sent_by="ci (0e3c2b1a)", tag="v1"
+    )
+    url = f"{UPLOAD_SCHEME}:{file_id}"
+    sdist = SdistSource(filename="", url=url, sha256="", size_bytes=None, kind=SourceKind.LOCAL, local=origin)
+    submission = await stores.builds.submit(replace(order, key="sent", sdist=sdist), requested_by="ci (0e3c2b1a)")
+    return file_id, submission.build.id
 
 
 async def bytes_of(stores: Stores, file_id: str) -> bytes:
@@ -198,6 +213,37 @@ class BroughtContract:
             await stores.uploads.discard(one)
         assert await bytes_of(stores, file_id) == b""
         assert await bytes_of(stores, stored.upload.id) == b"abcde"
+
+    async def test_what_was_sent_to_be_built_is_kept_until_its_build_has_a_wheel(self, stores: Stores) -> None:
+        file_id, build_id = await send(stores)
+        await stores.uploads.discard(file_id)
+        await stores.pass_time(100 * 86_400.0)
+        assert await stores.uploads.drop_chunks(days=1) == 0
+        assert await bytes_of(stores, file_id) == b"abcde"
+        assert await stores.attempts.finish(await stores.claimed(build_id), PUBLISHED)
+        assert await stores.uploads.drop_chunks(days=0) == 2
+        assert await bytes_of(stores, file_id) == b""
+
+    async def test_what_was_sent_is_kept_for_a_retry_of_its_failed_build_for_some_days(self, stores: Stores) -> None:
+        file_id, build_id = await send(stores)
+        assert await stores.attempts.finish(await stores.claimed(build_id), FAILURE)
+        assert await stores.uploads.drop_chunks(days=1) == 0
+        await stores.pass_time(2 * 86_400.0)
+        assert await stores.uploads.drop_chunks(days=0) == 0
+        assert await bytes_of(stores, file_id) == b"abcde"
+        assert await stores.uploads.drop_chunks(days=1) == 2
+
+    async def test_origin_of_what_was_sent_and_its_sdist_come_back_with_the_build(self, stores: Stores) -> None:
+        _, build_id = await send(stores)
+        claim = await stores.claimed(build_id)
+        sdist, sent = claim.order.sdist, claim.order.sdist.local
+        assert sent is not None
+        made = replace(sdist, filename="demo-1.0.tar.gz", sha256="cd" * 32, local=replace(sent, version="1.0"))
+        outcome = replace(PUBLISHED, order=replace(claim.order, version="1.0.dev0+labababababab", sdist=made))
+        assert await stores.attempts.finish(claim, outcome)
+        build = await stores.builds.get(build_id)
+        assert build.order.sdist == made
+        assert build.order.version == "1.0.dev0+labababababab"
 
     async def test_file_of_a_build_that_is_no_longer_stored_counts_as_refused(self, stores: Stores) -> None:
         await end(stores, await submit(stores, brought()), FAILURE)

@@ -113,7 +113,7 @@ class MemoryBuilds:
 
     async def find_commit(self, url: str, *, tag: str) -> str | None:
         """Return the commit of the newest build of a tag."""
-        origins = [record.build.order.origin for record in self._state.records.values()]
+        origins = [record.build.order.sdist.git for record in self._state.records.values()]
         found = [one.commit for one in origins if one is not None and (one.url, one.tag) == (url, tag)]
         return found[-1] if found else None
 

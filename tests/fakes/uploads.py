@@ -7,9 +7,17 @@ from tests.fakes.builds import MemoryBuilds
 from tests.fakes.records import MemoryState
 
 from wheelyard.domain.builds.audit_entries import upload_of
-from wheelyard.domain.builds.build import BuildOrder, Status
+from wheelyard.domain.builds.build import Build, BuildOrder, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.uploads import NewUpload, StoredUpload, Upload, UploadFilter, UploadPage, UploadState
+from wheelyard.domain.index.uploads import (
+    UPLOAD_SCHEME,
+    NewUpload,
+    StoredUpload,
+    Upload,
+    UploadFilter,
+    UploadPage,
+    UploadState,
+)
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import NotFoundError, UploadConflictError
 
@@ -42,7 +50,7 @@ class MemoryUploads:
 
     async def discard(self, file_id: str) -> None:
         """Delete the parts of a file that is not stored."""
-        if all(one.id != file_id for one, *_ in self._state.brought):
+        if all(one.id != file_id for one, *_ in self._state.brought) and self._sent_build(file_id) is None:
             self._state.brought_parts.pop(file_id, None)
 
     async def find(self, filename: str) -> Upload:
@@ -81,6 +89,11 @@ class MemoryUploads:
     def _is_useless(self, file_id: str, days: float) -> bool:
         numbers = [number for number, (one, *_) in enumerate(self._state.brought) if one.id == file_id]
         now = self._state.clock()
+        sent = self._sent_build(file_id)
+        if sent is not None:
+            ended = sent.finished_at
+            old = bool(days) and ended is not None and ended < now - timedelta(days=days)
+            return sent.status is Status.SUCCEEDED or (sent.status.is_final and old)
         if not numbers:
             oldest = min(at for at, _ in self._state.brought_parts[file_id].values())
             return oldest < now - timedelta(days=1)
@@ -92,6 +105,12 @@ class MemoryUploads:
             return True
         ended = self._state.find(upload.build_id).build.finished_at
         return bool(days) and ended is not None and ended < now - timedelta(days=days)
+
+    def _sent_build(self, file_id: str) -> Build | None:
+        """Return the build of what a caller sent under this id."""
+        builds = (record.build for record in self._state.records.values())
+        url = f"{UPLOAD_SCHEME}:{file_id}"
+        return next((one for one in builds if one.order.sdist.local and one.order.sdist.url == url), None)
 
     def _read(self, number: int) -> Upload:
         new, at, build_id = self._state.brought[number]

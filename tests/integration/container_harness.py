@@ -40,9 +40,11 @@ from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.images import container_users, image_builder
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
+from wheelyard.cli.local.packing import PackedSource
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.key import source_digest
+from wheelyard.domain.builds.local_source import LocalOrigin
 from wheelyard.domain.builds.log_text import read_note
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.healing import HealMode, HealRules
@@ -127,6 +129,8 @@ class PackageRun:
     """The suite's archive, as far as the test's project asks for it."""
     origin: GitOrigin | None = None
     """The commit that it is built from, in place of an sdist."""
+    sent: PackedSource | None = None
+    """What a caller sent, in place of an sdist."""
     repositories: GitRepositories | None = None
     steps: Sequence[Step] | None = None
     """The stages; None for those of a worker."""
@@ -143,7 +147,10 @@ class PackageRun:
         own = MemorySourceIndex(self.harness.folder / "sdists")
         for name, content in self.added.items():
             own.add(name, content)
-        order = self._order_of_commit(self.origin) if self.origin else self._order(self._sdist_in(own))
+        if self.sent:
+            order = self._order_of_sent(self.sent, own)
+        else:
+            order = self._order_of_commit(self.origin) if self.origin else self._order(self._sdist_in(own))
         self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
         self.begun.set()
         options = AttemptOptions(
@@ -187,6 +194,22 @@ class PackageRun:
     def _order_of_commit(self, origin: GitOrigin) -> BuildOrder:
         source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
         file = IndexFile(filename="", url="", sha256="", kind="sdist", version=Version("0"))
+        return replace(self._order(file), key=source_digest(source), sdist=source, version="0")
+
+    def _order_of_sent(self, sent: PackedSource, own: MemorySourceIndex) -> BuildOrder:
+        content = sent.file.read()
+        sha256 = hashlib.sha256(content).hexdigest()
+        origin = LocalOrigin(
+            kind=sent.kind,
+            name=sent.name,
+            sha256=sha256,
+            size_bytes=len(content),
+            sent_by="tests (0e3c2b1a)",
+            commit=sent.commit,
+            tag=sent.tag,
+        )
+        file = own.add(f"folder-0+{origin.mark}.tar.gz", content)
+        source = SdistSource(filename="", url=file.url, sha256="", size_bytes=None, kind=SourceKind.LOCAL, local=origin)
         return replace(self._order(file), key=source_digest(source), sdist=source, version="0")
 
     def _order(self, sdist: IndexFile) -> BuildOrder:

@@ -35,6 +35,7 @@ from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
+from wheelyard.adapters.resolver.source_archives import read_identity_texts
 from wheelyard.api.services import ApiServices, IndexAccess, IndexServices, UploadServices
 from wheelyard.assembly.parts import known_suites
 from wheelyard.assembly.service import make_app
@@ -67,6 +68,7 @@ from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.build_source import BuildSource
 from wheelyard.wheel_files.received import ReceivedFile
 
 SECRET = "s3cret-of-the-tests"
@@ -262,6 +264,7 @@ def _uploads(parts: ApiParts, order: RequestBuild) -> UploadServices:
     store = MemoryUploads(parts.state, parts.builds)
     return UploadServices(
         bring=BringFile(plan=order, store=store, builds=parts.builds, logs=parts.logs, stopping=asyncio.Event()),
+        build_source=BuildSource(plan=order, store=store, builds=parts.builds, read_texts=read_identity_texts),
         store=store,
         receive=lambda: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
         limit_bytes=4 << 20,

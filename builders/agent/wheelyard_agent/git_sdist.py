@@ -1,7 +1,8 @@
-"""Make the sdist of a commit with the project's own backend (PEP 517), in an isolated environment.
+"""Make the sdist of a commit or folder with the project's own backend (PEP 517), in an isolated environment.
 
-The worker sends packs of git objects; they are opened here for the first time. The repository has one commit and its
-tag, because backends ask git for the version and for the list of files (docs/decisions/0042).
+The worker sends packs of git objects, or the archive of a folder; they are opened here for the first time. The
+repository has one commit and its tag, because backends ask git for the version and for the list of files
+(docs/decisions/0042, 0045).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pyproject_hooks
 from wheelyard_agent.build import Environment, describe, open_project
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError, clean_environment, end_other_processes, say
-from wheelyard_agent.sdist import UNREADABLE
+from wheelyard_agent.sdist import UNREADABLE, unpack_sdist
 from wheelyard_agent.toolchains import open_toolchains
 
 _EARLIEST_ZIP_TIME = 315532800
@@ -38,23 +39,23 @@ _SHA1_DIGITS = 40
 
 
 def make_sdist(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Run a ``make-sdist`` job: ``packs``, ``tag``, ``subdirectory``, ``time``, ``python`` and the recipe's keys."""
+    """Run a ``make-sdist`` job.
+
+    Its keys: ``packs`` or ``archive``, ``tag``, ``subdirectory``, ``time``, ``python``, and those of the recipe.
+    """
     epoch = min(max(int(job["time"]), _EARLIEST_ZIP_TIME), _LATEST_TIME)
-    tree = scratch / "src" / "project"
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch)) | _GIT_SETTINGS
-    main, *modules = job["packs"]
-    repository = _Repository(tree, tree / ".git", env)
-    repository.check_out(inbox / main["file"], main["commit"], tag=job["tag"])
-    for number, module in enumerate(modules):
-        place = _inside(tree, module["path"])
-        inner = _Repository(place, scratch / "modules" / str(number), env)
-        inner.check_out(inbox / module["file"], module["commit"])
-        (place / ".git").unlink()
-    pointers = _set_times(tree, epoch)
-    say(f"checked out {main['commit']}, SOURCE_DATE_EPOCH={epoch}")
+    if job["archive"]:
+        tree = _open_archive(inbox / job["archive"], scratch / "src", epoch, tag=job["tag"], env=env)
+        pointers = _set_times(tree, epoch)
+    else:
+        tree = scratch / "src" / "project"
+        _check_out(job, inbox, scratch, tree, env)
+        pointers = _set_times(tree, epoch)
+        say(f"checked out {job['packs'][0]['commit']}, SOURCE_DATE_EPOCH={epoch}")
     source = _inside(tree, job["subdirectory"]) if job["subdirectory"] else tree
     if not source.is_dir():
-        raise JobError("invalid-sdist", reason=f"the commit has no folder {job['subdirectory']}")
+        raise JobError("invalid-sdist", reason=f"it has no folder {job['subdirectory']}")
     env |= open_toolchains(job["toolchains"], env=env)
     environment = Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
     env |= job["env"]
@@ -67,6 +68,28 @@ def make_sdist(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path
     channel.send("report", sdist=sdist.name, pointers=pointers)
 
 
+def _check_out(job: Mapping[str, Any], inbox: Path, scratch: Path, tree: Path, env: Mapping[str, str]) -> None:
+    """Check out a commit with its submodules."""
+    main, *modules = job["packs"]
+    repository = _Repository(tree, tree / ".git", env)
+    repository.check_out(inbox / main["file"], main["commit"], tag=job["tag"])
+    for number, module in enumerate(modules):
+        place = _inside(tree, module["path"])
+        inner = _Repository(place, scratch / "modules" / str(number), env)
+        inner.check_out(inbox / module["file"], module["commit"])
+        (place / ".git").unlink()
+
+
+def _open_archive(archive: Path, where: Path, epoch: int, *, tag: str | None, env: Mapping[str, str]) -> Path:
+    """Unpack the archive of a folder, and make its files a commit of a new repository; return the folder."""
+    tree, _ = unpack_sdist(archive, where)
+    if (tree / ".git").exists() or (tree / ".git").is_symlink():
+        raise JobError("invalid-sdist", reason="the folder has a .git of its own")
+    _Repository(tree, tree / ".git", env).commit_all(epoch, tag=tag)
+    say(f"unpacked the folder, SOURCE_DATE_EPOCH={epoch}")
+    return tree
+
+
 class _Repository:
     """A new repository with one commit; its configuration is ours, so no filter and no hook runs."""
 
@@ -75,11 +98,7 @@ class _Repository:
 
     def check_out(self, pack: Path, commit: str, *, tag: str | None = None) -> None:
         """Check out the commit of a pack, whose parents are not in it."""
-        self._tree.mkdir(parents=True, exist_ok=True)
-        apart = [] if self._folder.parent == self._tree else ["--separate-git-dir", str(self._folder)]
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        kind = ["--object-format=sha256"] if len(commit) > _SHA1_DIGITS else []
-        self._git("init", "--quiet", "--template=", "--initial-branch=main", *kind, *apart, ".")
+        self._init(*(["--object-format=sha256"] if len(commit) > _SHA1_DIGITS else []))
         with pack.open("rb") as stream:
             self._git("index-pack", "--stdin", stdin=stream)
         (self._folder / "shallow").write_text(f"{commit}\n", encoding="ascii")
@@ -87,12 +106,30 @@ class _Repository:
             self._git("update-ref", ref, commit)
         self._git("checkout", "--quiet", "--force", "main")
 
-    def _git(self, *arguments: str, stdin: Any = subprocess.DEVNULL) -> None:
+    def commit_all(self, epoch: int, *, tag: str | None) -> None:
+        """Commit all files of the tree; the same files give the same commit."""
+        self._init()
+        self._git("add", "--all", "--force", ".")
+        date = f"@{epoch} +0000"
+        who = {f"GIT_{role}_{what}": "wheelyard" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        message = ["--quiet", "--allow-empty", "--no-verify", "--message=folder"]
+        self._git("commit", *message, further={**who, **dates})
+        if tag:
+            self._git("update-ref", f"refs/tags/{tag}", "HEAD")
+
+    def _init(self, *kind: str) -> None:
+        self._tree.mkdir(parents=True, exist_ok=True)
+        apart = [] if self._folder.parent == self._tree else ["--separate-git-dir", str(self._folder)]
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._git("init", "--quiet", "--template=", "--initial-branch=main", *kind, *apart, ".")
+
+    def _git(self, *arguments: str, stdin: Any = subprocess.DEVNULL, further: Mapping[str, str] | None = None) -> None:
         options = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"]
         done = subprocess.run(
             ["git", *options, *arguments],
             cwd=self._tree,
-            env=dict(self._env),
+            env={**self._env, **(further or {})},
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -100,7 +137,7 @@ class _Repository:
         )
         if done.returncode != 0:
             reason = " ".join(done.stderr.decode(errors="replace").split())[:300]
-            raise JobError("invalid-sdist", reason=f"its commit cannot be checked out ({reason})")
+            raise JobError("invalid-sdist", reason=f"git cannot open it ({reason})")
 
 
 def _inside(tree: Path, path: str) -> Path:

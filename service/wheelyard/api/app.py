@@ -25,6 +25,7 @@ from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
+from wheelyard.api.uploads import local
 from wheelyard.api.uploads import routes as uploads
 from wheelyard.memory_cache import SharedAnswer
 
@@ -53,6 +54,7 @@ _ROUTERS: Final = (
     files.router,
     uploads.legacy_router,
     uploads.router,
+    local.router,
     builds.router,
     build_log.router,
     wheels.router,

@@ -91,6 +91,7 @@ QUEUED_BUILD: Final[dict[str, Any]] = {
         "size_bytes": 130960,
     },
     "source": None,
+    "local_source": None,
     "recipe_digest": _SHA256,
     "key": _SHA256,
     "status": "queued",

@@ -64,6 +64,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.GitHostRefusedError: 422,
     errors.GitRefUnknownError: 422,
     errors.GitProjectUnknownError: 422,
+    errors.LocalSourceInvalidError: 422,
     errors.AmbiguousIdError: 422,
     errors.ServerUnreachableError: 502,
     # Recipes and the catalogue belong to this server, so the caller cannot fix them.

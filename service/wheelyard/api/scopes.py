@@ -42,6 +42,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "retry_builds": Scope.REQUEST,
     "upload": Scope.PUBLISH,
     "upload_file": Scope.PUBLISH,
+    "build_local": Scope.PUBLISH,
     "list_uploads": Scope.READ,
     "get_upload": Scope.READ,
     "yank_wheel": Scope.OPERATE,

@@ -39,6 +39,7 @@ from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.build_source import BuildSource
 from wheelyard.wheel_files.received import ReceivedFile
 
 
@@ -78,6 +79,7 @@ class UploadServices:
     """What takes files that others bring."""
 
     bring: BringFile
+    build_source: BuildSource
     store: UploadStore
     receive: Callable[[], ReceivedFile]
     """Makes room for a file that is about to be received."""

@@ -61,6 +61,7 @@ def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
         package_mirror=_try_mirror(mirror, settings) if mirror else None,
         port=try_port(settings.host, settings.port, own_url=own_url),
         postgres=try_postgres(),
+        git=find_program("git") if settings.git_hosts else None,
     )
 
 

@@ -15,6 +15,7 @@ from wheelyard.adapters.host.disk import check_free_space, measure_disk
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.recipes.stored import StoredRecipes
+from wheelyard.adapters.resolver.source_archives import read_identity_texts
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
@@ -53,6 +54,7 @@ from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.build_source import BuildSource
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
 from wheelyard.wheel_files.received import ReceivedFile
@@ -144,6 +146,7 @@ def _upload_services(  # noqa: PLR0913  (assembly has many parts)
 
     return UploadServices(
         bring=BringFile(plan=plan, store=store, builds=builds, logs=logs, stopping=stopping),
+        build_source=BuildSource(plan=plan, store=store, builds=builds, read_texts=read_identity_texts),
         store=store,
         receive=receive,
         limit_bytes=settings.limit_upload_bytes,

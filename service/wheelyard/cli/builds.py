@@ -1,22 +1,26 @@
 """Request wheels, follow builds, and print logs and workers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from wheelyard.api.schemas.builds import BuildView
+from wheelyard.api.schemas.builds import BuildView, SubmittedBuildView
 from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.cli.client import BuildEvent, LogPiece, WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
+from wheelyard.cli.local.packing import pack_source
 from wheelyard.cli.log_text import plain_row, print_log_line
-from wheelyard.cli.problem import ExitCode
+from wheelyard.cli.problem import ExitCode, ProblemError
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.watch import BuildWatch, LogLine, open_screen, read_lines
+from wheelyard.domain.builds.git_source import is_git_requirement
+from wheelyard.domain.builds.local_source import is_local_path, split_local
 from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_text
 from wheelyard.domain.builds.queue import Priority, WorkerState
+from wheelyard.errors import UploadTooLargeError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,16 +28,18 @@ class WantedWheel:
     """The wheel to request; None means the service's default."""
 
     requirement: str
+    """A requirement, a source in git, or the path of a folder or file."""
     python: str | None
     platform: str | None
     priority: Priority = Priority.INTERACTIVE
 
 
 def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: bool, as_json: bool) -> ExitCode:
-    """Request a wheel; with ``wait`` or ``follow``, wait until the build ends."""
-    submitted = client.submit(
-        wanted.requirement, python=wanted.python, platform=wanted.platform, priority=wanted.priority
-    )
+    """Request a wheel; with ``wait`` or ``follow``, wait until the build ends.
+
+    Raises LocalSourceInvalidError or GitSourceInvalidError for a source that cannot be one.
+    """
+    submitted = _submit(client, wanted, is_quiet=as_json)
     if not as_json:
         note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
     if wait or follow:
@@ -43,6 +49,27 @@ def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: b
     else:
         note(f"follow it with: wheelyard logs {submitted.id} --follow")
     return ExitCode.OK
+
+
+def _submit(client: WheelyardClient, wanted: WantedWheel, *, is_quiet: bool) -> SubmittedBuildView:
+    """Request a release or a commit, or send a folder or file."""
+    where = {"python": wanted.python, "platform": wanted.platform}
+    if is_git_requirement(wanted.requirement) or not is_local_path(wanted.requirement):
+        return client.submit(wanted.requirement, **where, priority=wanted.priority)
+    project, path = split_local(wanted.requirement)
+    source = pack_source(path)
+    with source.file:
+        if not is_quiet:
+            note(source.described)
+        if source.warning:
+            note(f"warning: {source.warning}")
+        try:
+            return client.submit_local(source, project=project, **where, priority=wanted.priority)
+        except ProblemError as error:
+            if error.problem.code != UploadTooLargeError.code or not source.largest:
+                raise
+            detail = f"{error.problem.detail} {source.largest}."
+            raise ProblemError(replace(error.problem, detail=detail)) from error
 
 
 def cancel(client: WheelyardClient, build_id: str, *, as_json: bool) -> None:

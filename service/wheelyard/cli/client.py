@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     )
     from wheelyard.api.schemas.statistics import QueueView, StatisticsView
     from wheelyard.api.schemas.workers import WorkerView
+    from wheelyard.cli.local.packing import PackedSource
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 # The service sends a comment every few seconds while nothing happens.
@@ -165,6 +166,38 @@ class WheelyardClient:
         wanted = {**what, "python": python, "platform": platform, "priority": priority}
         body = {name: value for name, value in wanted.items() if value is not None}
         return self._parse(SubmittedBuildView, self._document("POST", "/v1/builds", json=body))
+
+    def submit_local(
+        self,
+        source: PackedSource,
+        *,
+        project: str | None = None,
+        python: str | None = None,
+        platform: str | None = None,
+        priority: Priority | None = None,
+    ) -> SubmittedBuildView:
+        """Send a folder or an sdist, and return its build."""
+        from wheelyard.api.schemas.builds import SubmittedBuildView
+
+        sha256 = hashlib.file_digest(source.file, "sha256").hexdigest()
+        source.file.seek(0)
+        about = {
+            "kind": source.kind,
+            "name": source.name,
+            "sha256": sha256,
+            "commit": source.commit,
+            "tag": source.tag,
+            "project": project,
+            "python": python,
+            "platform": platform,
+            "priority": priority,
+        }
+        params = {name: value for name, value in about.items() if value is not None}
+        with self._reaching():
+            response = self._http.post("/v1/builds/local", params=params, content=source.file, timeout=_RESOLVE_TIMEOUT)
+        if not response.is_success:
+            raise _problem_of(response)
+        return self._parse(SubmittedBuildView, _json_of(response))
 
     def build(self, build_id: str) -> BuildView:
         """Read one build."""

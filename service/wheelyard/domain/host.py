@@ -101,3 +101,5 @@ class HostFacts:
     port: PortFacts
     postgres: Probe
     """The embedded PostgreSQL's program."""
+    git: Probe | None = None
+    """The program that fetches sources in git; None if no host is allowed for them."""

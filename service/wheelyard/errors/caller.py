@@ -522,6 +522,19 @@ class GitProjectUnknownError(CallerError):
         )
 
 
+class LocalSourceInvalidError(CallerError):
+    """A folder or file of the caller's disk cannot be sent, or what was sent cannot be built."""
+
+    code = "local-source-invalid"
+
+    def __init__(self, *, source: str, reason: str, remedy: str | None = None) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(
+            f"{source} cannot be built: {reason}.",
+            remedy or "Send a project's folder, or an sdist (NAME-VERSION.tar.gz).",
+        )
+
+
 class AmbiguousIdError(CallerError):
     """Several ids start with the given text."""
 

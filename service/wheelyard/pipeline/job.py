@@ -137,6 +137,8 @@ class Job:
     sdist: Path | None = None
     commit: GitFiles | None = None
     """The commit that its sdist is made of; None once the sdist is known."""
+    archive: Path | None = None
+    """The folder of the caller's disk that its sdist is made of; None once the sdist is known."""
     brought: Path | None = None
     """The wheel that others built, in place of an sdist."""
     sources: tuple[Path, ...] = ()

@@ -46,6 +46,7 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         *judge_image_sources(facts, settings),
         judge_port(facts.port),
         *judge_database(facts.postgres, settings),
+        *judge_git(facts.git),
     )
 
 
@@ -235,6 +236,14 @@ def judge_database(probe: Probe, settings: Settings) -> tuple[Check, ...]:
         return ()
     remedy = "Set up again ('make setup'), or set WHEELYARD_DATABASE_URL to a PostgreSQL of your own."
     return (_judge("embedded PostgreSQL", probe, remedy),)
+
+
+def judge_git(probe: Probe | None) -> tuple[Check, ...]:
+    """Judge git, if hosts are allowed that sources in git come from."""
+    if probe is None:
+        return ()
+    remedy = "'apt-get install git' beside the API and the workers, or empty WHEELYARD_GIT_HOSTS."
+    return (_judge("git", probe, remedy),)
 
 
 def _judge(name: str, probe: Probe, remedy: str) -> Check:

@@ -11,8 +11,9 @@ from wheelyard.build_events import note_cancelled, note_left, note_submitted
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
 from wheelyard.domain.builds.git_identity import read_identity
-from wheelyard.domain.builds.git_source import GitOrigin, GitRequest, tagged_version, wheel_version
+from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.builds.key import KeyFacts, build_key, source_digest
+from wheelyard.domain.builds.local_source import LocalKind, LocalOrigin, stated_version, version_of_wheel
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Submission, Token
 from wheelyard.domain.catalogue.brought import choose_repairer
@@ -87,6 +88,20 @@ class BroughtWheel:
     """The suite whose builder repairs it; None for the one that its tags point to."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentSource:
+    """A folder or an sdist that a caller sent, after it was checked as data."""
+
+    origin: LocalOrigin
+    url: str
+    """Where workers find what was sent."""
+    project: NormalizedName
+    version: Version | None
+    """The version that its files state."""
+    python: str
+    platform: str
+
+
 class PlanBuild:
     """Decides what to build, without submitting it."""
 
@@ -132,7 +147,6 @@ class PlanBuild:
         if self._repositories is None:
             raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
         _, builder = self._choose_builder(request)
-        target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
         found = await self._repositories.resolve(wanted)
         origin = GitOrigin(
             url=wanted.url, ref=wanted.ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag
@@ -147,20 +161,56 @@ class PlanBuild:
             moved_from=await self._moved_from(origin),
             may_release=self._facts.own_projects.include(project),
         )
-        stated = identity.version or tagged_version(origin.tag or "") or read_version("0")
+        source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
+        return self._order_of_source(
+            source, builder, project, version=identity.version, at=origin.commit, requirement=f"{project} @ {wanted}"
+        )
+
+    def decide_local(self, sent: SentSource) -> BuildOrder:
+        """Return the order of what a caller sent; raise as ``decide`` does for the target and the recipe."""
+        _, builder = self._choose_builder(sent)
+        origin = sent.origin
+        is_sdist = origin.kind is LocalKind.SDIST
+        source = SdistSource(
+            filename=origin.name if is_sdist else "",
+            url=sent.url,
+            sha256=origin.sha256 if is_sdist else "",
+            size_bytes=origin.size_bytes if is_sdist else None,
+            kind=SourceKind.LOCAL,
+            local=origin,
+        )
+        requirement = f"{sent.project} @ local {origin.kind} {origin.name} sha256={origin.sha256[:12]}"
+        return self._order_of_source(
+            source, builder, sent.project, version=sent.version, at=origin.sha256, requirement=requirement
+        )
+
+    def _order_of_source(  # noqa: PLR0913  (what is known of a source before its sdist is made)
+        self,
+        source: SdistSource,
+        builder: BuilderChoice,
+        project: NormalizedName,
+        *,
+        version: Version | None,
+        at: str,
+        requirement: str,
+    ) -> BuildOrder:
+        """Return the order of a commit, or of what a caller sent; raise if the recipe does not allow it."""
+        if (origin := source.git or source.local) is None:
+            raise AssertionError("a release of an index has no such order")
+        target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
+        stated = version or stated_version(origin) or read_version("0")
         recipe = merge_rules(self._recipes.find(project), version=stated, target=target, suite=suite)
-        label = f"{project} at {origin.commit[:12]}"
+        label = f"{project} at {at[:12]}"
         if recipe.unsupported is not None:
             raise ReleaseUnsupportedError(
                 release=label, target=str(target), suite=suite, reason=recipe.unsupported.rstrip("."), others=[]
             )
         self._check_means(recipe, label, suite)
-        source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
         return BuildOrder(
-            key=self._key(recipe, source_digest(source), target, suite, kind=SourceKind.GIT),
-            requirement=f"{project} @ {wanted}",
+            key=self._key(recipe, source_digest(source), target, suite, kind=source.kind),
+            requirement=requirement,
             project=project,
-            version=str(wheel_version(stated, origin)),
+            version=str(version_of_wheel(stated, origin)),
             sdist=source,
             target=target,
             builder=suite,
@@ -221,7 +271,7 @@ class PlanBuild:
         """Return the targets that can be requested."""
         return tuple(self._facts.catalogue.targets())
 
-    def _choose_builder(self, request: BuildRequest) -> tuple[Target, BuilderChoice]:
+    def _choose_builder(self, request: BuildRequest | SentSource) -> tuple[Target, BuilderChoice]:
         try:
             target = Target.parse(python=request.python, platform=request.platform)
         except ValueError as error:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import BuildOrder
+from wheelyard.domain.builds.git_source import GitRequest, is_git_requirement
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
@@ -22,6 +23,8 @@ _SUGGESTED: Final = 100
 _SHOWN_SUGGESTIONS: Final = 20
 _PATIENCE_SECONDS: Final = 3.0
 _REFUSED: Final = 422
+_LONGEST: Final = 500
+_REPOSITORY_EXAMPLE: Final = "https://git.example/acme/billing"
 _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*")
 
 
@@ -30,8 +33,13 @@ class RequestForm:
     """The fields of the form."""
 
     requirement: str
+    """The requirement of a release; for a source in git, the project's name, which may be empty."""
     python: str
     platform: str
+    git: str = ""
+    """Address of a repository of git; empty for a release of the index."""
+    ref: str = ""
+    subdirectory: str = ""
 
     @classmethod
     def of(cls, context: PageContext) -> "RequestForm":
@@ -39,19 +47,40 @@ class RequestForm:
         defaults = context.services.defaults
         python, _, platform = context.asked("target").partition(" ")
         return cls(
-            requirement=context.asked("requirement")[:500],
+            requirement=context.asked("requirement")[:_LONGEST],
             python=python or context.asked("python") or defaults.python,
             platform=platform or context.asked("platform") or defaults.platform,
+            git=context.asked("git")[:_LONGEST],
+            ref=context.asked("ref")[:_LONGEST],
+            subdirectory=context.asked("subdirectory")[:_LONGEST],
         )
 
+    @property
+    def is_filled(self) -> bool:
+        """Return whether something is asked for."""
+        return bool(self.requirement or self.git)
+
     def request(self, context: PageContext) -> BuildRequest:
-        """Return the build request."""
+        """Return the build request; raise GitSourceInvalidError."""
         return BuildRequest(
             requirement=self.requirement,
+            git=self._git_request(),
             python=self.python,
             platform=self.platform,
             requested_by=context.token.actor,
             trace=context.trace,
+        )
+
+    def _git_request(self) -> GitRequest | None:
+        if is_git_requirement(self.requirement):
+            return GitRequest.parse(self.requirement)
+        if not self.git:
+            return None
+        return GitRequest.of(
+            url=self.git,
+            ref=self.ref or None,
+            subdirectory=self.subdirectory or None,
+            project=self.requirement.strip() or None,
         )
 
 
@@ -72,6 +101,7 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
     targets = context.services.request_build.targets()
     values = {
         "form": form,
+        "repository_example": _REPOSITORY_EXAMPLE,
         "order": order,
         "problem": problem,
         "targets": targets,
@@ -91,7 +121,7 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
 
 async def _plan(context: PageContext, form: RequestForm) -> tuple[BuildOrder | None, WheelyardError | None]:
     """Return the build that a request would start, or the error that prevents it."""
-    if not form.requirement:
+    if not form.is_filled:
         return None, None
     try:
         return await context.services.request_build.decide(form.request(context)), None
@@ -100,7 +130,7 @@ async def _plan(context: PageContext, form: RequestForm) -> tuple[BuildOrder | N
 
 
 async def _versions(context: PageContext, order: BuildOrder | None) -> tuple[str, ...]:
-    if order is None:
+    if order is None or order.origin is not None:
         return ()
     versions = await context.services.request_build.versions(order.project)
     return tuple(str(version) for version in versions[:30])

@@ -1,5 +1,6 @@
 """A commit opened in the sandbox: one commit and its tag, its time everywhere, and nothing outside of the tree."""
 
+import io
 import os
 import subprocess
 import tarfile
@@ -154,3 +155,61 @@ def test_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError) as caught:
         git_sdist._pack_again(sdist, sdist.parent, tmp_path / "sdist", TIME)
     assert caught.value.code == "invalid-sdist"
+
+
+def folder_archive(path: Path, *members: tarfile.TarInfo, text: bytes = b"a") -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for one in members:
+            one.size = len(text) if one.isreg() else 0
+            archive.addfile(one, io.BytesIO(text) if one.isreg() else None)
+    return path
+
+
+def unpacked(folder: Path, *members: tarfile.TarInfo, tag: str | None = None, text: bytes = b"a") -> Path:
+    archive = folder_archive(folder / "folder.tar.gz", *members, text=text)
+    return git_sdist._open_archive(archive, folder / "src", TIME, tag=tag, env=ENVIRONMENT)
+
+
+def test_folder_becomes_a_clean_repository_with_all_files_and_its_tag(tmp_path: Path) -> None:
+    files = [member(f"project/{name}") for name in (".gitignore", "a.log", "b/c.txt", ".gitattributes")]
+    tree = unpacked(tmp_path, *files, tag="v1.2", text=b"*.log filter=lfs export-ignore\n")
+    assert git(tree, "ls-files").split() == [b".gitattributes", b".gitignore", b"a.log", b"b/c.txt"]
+    assert git(tree, "status", "--porcelain") == b""
+    described = git(tree, "describe", "--tags", "--long", "--dirty").decode().strip()
+    assert described.startswith("v1.2-0-g")
+    assert git(tree, "log", "-1", "--format=%ct %at").split() == [str(TIME).encode()] * 2
+
+
+def test_same_folder_gives_the_same_commit(tmp_path: Path) -> None:
+    commits = set()
+    for number in range(2):
+        place = tmp_path / str(number)
+        place.mkdir()
+        tree = unpacked(place, member("project/a.txt", mtime=number))
+        commits.add(git(tree, "rev-parse", "HEAD"))
+    assert len(commits) == 1
+
+
+def test_configuration_that_comes_with_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JobError) as caught:
+        unpacked(tmp_path, member("project/.git/config"), text=b"[core]\nfsmonitor = touch /tmp/ran\n")
+    assert caught.value.code == "invalid-sdist"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        member("project/../../escaped"),
+        member("project/link", type=tarfile.SYMTYPE, linkname="../../escaped"),
+        member("project/link", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        member("project/hard", type=tarfile.LNKTYPE, linkname="../escaped"),
+        member("project/device", type=tarfile.CHRTYPE),
+        member("other/a.txt"),
+    ],
+    ids=lambda one: one.name,
+)
+def test_folder_that_leads_out_of_itself_is_refused_in_the_sandbox(tmp_path: Path, hostile: tarfile.TarInfo) -> None:
+    with pytest.raises(JobError) as caught:
+        unpacked(tmp_path, member("project/a.txt"), hostile)
+    assert caught.value.code == "invalid-sdist"
+    assert not (tmp_path / "escaped").exists()

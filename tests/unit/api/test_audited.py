@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.api.test_api_document import DOCUMENTED
+from tests.unit.api.test_api_local import packed
 from tests.unit.api_harness import SECRET
 from tests.unit.pipeline_harness import make_wheel
 from tests.unit.web_harness import WebHarness, furnish, web_harness
@@ -87,6 +88,13 @@ async def bring(harness: WebHarness) -> str:
     return BROUGHT
 
 
+async def send_folder(harness: WebHarness) -> str:
+    content = packed({"pyproject.toml": b'[project]\nname = "demo"\nversion = "1.2"\n'})
+    answer = await harness.api.client.post("/v1/builds/local?kind=folder&name=demo", content=content)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
 async def make_token(harness: WebHarness) -> str:
     harness.api.services.tokens._new_secret = lambda: "another"
     return await ask(harness, "POST", "/v1/tokens", {"name": "ci"})
@@ -133,6 +141,7 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/builds/{build_id}/cancel"): (cancel, "build.cancelled"),
     ("post", "/v1/builds/{build_id}/retry"): (retry, "build.retried"),
     ("post", "/v1/builds/retry"): (retry_all, "build.retried"),
+    ("post", "/v1/builds/local"): (send_folder, "build.requested"),
     ("post", "/v1/files"): (bring, "file.uploaded"),
     ("post", "/v1/requests"): (order, "request.made"),
     ("post", "/v1/requests/{request_id}/cancel"): (cancel_order, "request.cancelled"),

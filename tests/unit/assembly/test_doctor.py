@@ -85,12 +85,19 @@ def test_healthy_host_has_no_trouble() -> None:
         ({"package_mirror": REFUSED}, "package mirror", "WHEELYARD_APT_MIRROR"),
         ({"port": PortFacts(address=":1", error="in use", is_ours=False)}, "port", "WHEELYARD_PORT"),
         ({"postgres": REFUSED}, "embedded PostgreSQL", "WHEELYARD_DATABASE_URL"),
+        ({"git": Probe(found="git", error="it is not on PATH")}, "git", "apt-get install git"),
     ],
 )
 def test_fault_fails_with_its_remedy(fault: dict[str, object], name: str, word: str) -> None:
     found = troubles(replace(HEALTHY, **fault))  # type: ignore[arg-type]
     assert [(check.name, check.status) for check in found] == [(name, CheckStatus.FAIL)]
     assert word in found[0].remedy
+
+
+def test_git_is_judged_only_where_its_hosts_are_allowed() -> None:
+    assert "git" not in {check.name for check in diagnose(HEALTHY, SETTINGS)}
+    with_git = replace(HEALTHY, git=Probe(found="/usr/bin/git"))
+    assert ("git", CheckStatus.OK) in {(check.name, check.status) for check in diagnose(with_git, SETTINGS)}
 
 
 @pytest.mark.parametrize(

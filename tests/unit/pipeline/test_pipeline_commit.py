@@ -81,7 +81,7 @@ async def test_commit_is_published_as_a_development_version(tmp_path: Path) -> N
     assert list(harness.pipeline.index.files) == [("demo", f"demo-{VERSION}-1.bookworm-py3-none-any.whl")]
     order = job.claim.order
     assert (order.version, order.sdist.filename) == (VERSION, "demo-1.0.tar.gz")
-    assert known(order.origin).version == "1.0"
+    assert known(order.sdist.git).version == "1.0"
     making, building = harness.jobs
     assert (making["kind"], making["tag"], making["time"]) == ("make-sdist", "v1.0", 1_700_000_000)
     assert building["relabel"] == {"made": "1.0", "version": VERSION}

@@ -58,8 +58,8 @@ class Harness:
 async def test_order_and_its_key_hold_the_commit(tmp_path: Path) -> None:
     harness = Harness(tmp_path)
     order = await harness.order()
-    assert order.origin is not None
-    assert (order.origin.commit, order.origin.tag, order.origin.version) == (ONE, "v1.2", None)
+    assert order.sdist.git is not None
+    assert (order.sdist.git.commit, order.sdist.git.tag, order.sdist.git.version) == (ONE, "v1.2", None)
     assert (order.sdist.kind, order.sdist.sha256) == (SourceKind.GIT, "")
     assert (order.project, order.version) == ("demo", "1.2.dev0+g0123456789ab")
     assert order.requirement == f"demo @ git+{URL}@v1.2"
@@ -79,11 +79,11 @@ async def test_moved_tag_is_noticed_once(tmp_path: Path) -> None:
     first = await harness.order()
     harness.git.refs["v1.2"] = GitCommit(commit=OTHER, tag="v1.2")
     moved = await harness.order()
-    assert first.origin is not None
-    assert moved.origin is not None
-    assert first.origin.moved_from is None
-    assert moved.origin.moved_from == ONE
-    assert ONE[:12] in moved.origin.warnings[0]
+    assert first.sdist.git is not None
+    assert moved.sdist.git is not None
+    assert first.sdist.git.moved_from is None
+    assert moved.sdist.git.moved_from == ONE
+    assert ONE[:12] in moved.sdist.git.warnings[0]
     assert (await harness.order()).origin == moved.origin
 
 

@@ -48,7 +48,7 @@ Member = tuple[str, Callable[[], bytes] | None]
 
 
 @contextlib.contextmanager
-def open_members(archive: Path, *, filename: str) -> Generator[Iterator[Member], None, None]:
+def open_members(archive: Path | io.BufferedIOBase, *, filename: str) -> Generator[Iterator[Member], None, None]:
     """Yield an iterator of an archive's members in order; it raises the errors of UNREADABLE."""
     with contextlib.closing(_read_zip(archive) if filename.endswith(".zip") else _read_tar(archive)) as members:
         yield _limited(members)
@@ -61,8 +61,9 @@ def _limited(members: Iterator[Member]) -> Iterator[Member]:
         yield member
 
 
-def _read_tar(archive: Path) -> Generator[Member, None, None]:
-    with _BoundedGzip(archive) as plain, _Tar.open(fileobj=plain, mode="r:") as tar:
+def _read_tar(archive: Path | io.BufferedIOBase) -> Generator[Member, None, None]:
+    opened = {"filename": archive} if isinstance(archive, Path) else {"fileobj": archive}
+    with _BoundedGzip(**opened, mode="rb") as plain, _Tar.open(fileobj=plain, mode="r:") as tar:
         place = -1
         while (member := tar.next()) is not None:
             # A negative size leads back to an earlier header, and so into an endless loop:
@@ -79,7 +80,7 @@ def _read_tar(archive: Path) -> Generator[Member, None, None]:
             yield member.name, partial(plain.read_content, member.offset_data, member.size) if is_plain else None
 
 
-def _read_zip(archive: Path) -> Generator[Member, None, None]:
+def _read_zip(archive: Path | io.BufferedIOBase) -> Generator[Member, None, None]:
     with open_zip(archive) as bundle:
         for info in bundle.infolist():
             yield info.filename, None if info.is_dir() else partial(_read_entry, bundle, info)

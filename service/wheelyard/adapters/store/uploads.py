@@ -42,6 +42,7 @@ values (%(id)s, %(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes
 """
 _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
+  and not exists (select from builds where sdist->>'kind' = 'local' and sdist->>'url' = 'upload:' || %(id)s::text)
 """
 _FIND: Final = f"select {_COLUMNS} {_FROM} where f.filename = %(filename)s and f.superseded_at is null"
 _LIST: Final = f"""
@@ -52,13 +53,18 @@ where (%(project)s::text is null or f.project = %(project)s)
 order by f.sequence desc limit %(limit)s
 """  # noqa: S608  (constants)
 # A build that is queued or running still needs the bytes, whatever became of the file's name. One that failed may be
-# retried until its file is replaced.
+# retried until its file is replaced. What callers sent to be built has no file, only a build.
 _DROP: Final = """
 delete from brought_chunks where (file_id, number) in (
     select c.file_id, c.number from brought_chunks c
-    left join brought_files f on f.id = c.file_id left join builds b on b.id = f.build_id
+    left join brought_files f on f.id = c.file_id
+    left join lateral (
+        select id, status, finished_at from builds where id = f.build_id
+        union all
+        select id, status, finished_at from builds
+        where f.id is null and sdist->>'kind' = 'local' and sdist->>'url' = 'upload:' || c.file_id::text) b on true
     where case
-        when f.id is null then c.stored_at < now() - interval '1 day'
+        when f.id is null and b.id is null then c.stored_at < now() - interval '1 day'
         when b.status in ('queued', 'running') then false
         when b.status = 'succeeded' or f.superseded_at is not null or b.id is null then true
         else %(seconds)s > 0 and b.finished_at < now() - make_interval(secs => %(seconds)s) end

@@ -17,6 +17,7 @@ from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
 from wheelyard.domain.builds.build import AwaitedBuild, Build, BuildSummary, Stage, Status
 from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
+from wheelyard.domain.builds.local_source import LocalKind
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
@@ -67,6 +68,29 @@ class NewBuild(Body):
         if (self.requirement is None) == (self.source is None):
             raise ValueError("give either a requirement or a source")
         return self
+
+
+class LocalSourceQuery(Body):
+    """What is said about the folder or sdist in the body of a request."""
+
+    kind: LocalKind
+    """``folder`` for a gzipped tar archive of a project's folder, ``sdist`` for an sdist."""
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN_TEXT, examples=["billing"])]
+    """Name of the folder, or file name of the sdist."""
+    sha256: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{64}$")] = None
+    """Digest of the body, to notice one that was damaged on its way."""
+    project: Annotated[str | None, Field(max_length=200, pattern=PLAIN_TEXT)] = None
+    """Name of the project; needed only if its ``pyproject.toml`` or ``setup.cfg`` does not state it."""
+    commit: Annotated[str | None, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] = None
+    """The commit of git that the folder is, without changes. It is shown beside the build, and not verified."""
+    tag: Annotated[str | None, Field(max_length=200, pattern=PLAIN_TEXT)] = None
+    """The nearest tag of git before the folder's state, for projects that ask git for their version."""
+    python: Annotated[str | None, Field(max_length=20, pattern=PLAIN_TEXT)] = None
+    """CPython version of the wheel. Default: see ``GET /v1/targets``."""
+    platform: Annotated[str | None, Field(max_length=80, pattern=PLAIN_TEXT)] = None
+    """Platform of the wheel, as a platform tag. Default: see ``GET /v1/targets``."""
+    priority: Priority = Priority.INTERACTIVE
+    """As in a request for a release."""
 
 
 class BuildChoice(Body):
@@ -221,6 +245,25 @@ class GitSourceView(View):
         )
 
 
+class LocalSourceView(View):
+    """The folder or sdist that a caller sent, and that a build starts from."""
+
+    kind: LocalKind
+    name: str
+    """Name of the folder or file."""
+    sha256: str
+    """Digest of the file that was sent; its beginning is in the wheel's version."""
+    size_bytes: int
+    sent_by: str
+    """The token that sent it."""
+    commit: str | None
+    """The commit of git that the folder was without changes, as its sender says. Nothing has verified it."""
+    tag: str | None
+    """The nearest tag before it, as its sender says."""
+    version: str | None
+    """The version that the project gives itself; null until its sdist is made."""
+
+
 class BuildSummaryView(View):
     """A build in a list."""
 
@@ -319,9 +362,11 @@ class BuildView(View):
     builder: str
     """Name of the builder's suite."""
     sdist: SdistView | None
-    """Null until the sdist of a commit is made."""
+    """Null until the sdist of a commit or folder is made."""
     source: GitSourceView | None = None
     """The commit that the sdist is made of; null for a release of the index."""
+    local_source: LocalSourceView | None = None
+    """The folder or sdist that a caller sent; null for all other builds."""
     recipe_digest: str
     key: str
     """Content key: requests with the same key share one build."""
@@ -399,7 +444,8 @@ def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
         "platform": order.target.platform,
         "builder": order.builder,
         "sdist": order.sdist if order.sdist.sha256 else None,
-        "source": order.origin and GitSourceView.of(order.origin),
+        "source": order.sdist.git and GitSourceView.of(order.sdist.git),
+        "local_source": order.sdist.local,
         "recipe_digest": order.recipe_digest,
         "key": order.key,
         "status": build.status,

@@ -19,9 +19,10 @@ def build(  # noqa: PLR0913  (one parameter an option)
     requirement: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|git+URL",
+            metavar="NAME|git+URL|PATH",
             help="Project, with an optional version specifier: 'pyyaml>=6,<7'; or a source in git: "
-            "git+https://HOST/PATH@REF#subdirectory=FOLDER, with 'NAME @ ' before it if needed.",
+            "git+https://HOST/PATH@REF#subdirectory=FOLDER; or a folder or an sdist: '.', ./FOLDER, "
+            "./NAME-1.0.tar.gz. Before a source, 'NAME @ ' if needed.",
         ),
     ],
     *,
@@ -56,12 +57,16 @@ def build(  # noqa: PLR0913  (one parameter an option)
 
     A source in git must be on a host that the operator lists. Its wheel is a development version with the commit in it.
 
+    A folder is packed and sent, without what git ignores. This needs a token that may publish the project. Its wheel is
+    a development version with a hash of the content in it.
+
     \b
     [bold]Examples[/bold]
     wheelyard build markupsafe --wait
     wheelyard build 'pyyaml>=6,<7' --python 3.13 --follow
     wheelyard build lxml --wait --json | jq -r .wheel.install
     wheelyard build git+https://git.example/acme/billing@v1.2 --wait
+    wheelyard build . --wait
     """
     from wheelyard.cli.builds import WantedWheel
     from wheelyard.cli.builds import build as run

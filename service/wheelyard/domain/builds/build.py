@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from wheelyard.domain.builds.git_source import GitOrigin
+from wheelyard.domain.builds.local_source import LocalOrigin, Origin
 from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
 from wheelyard.domain.healing.findings import Finding
 from wheelyard.domain.healing.healing import Healing
@@ -239,13 +240,15 @@ class SourceKind(StrEnum):
     """A wheel that others built: it is repaired and verified."""
     GIT = "git"
     """A commit of a git repository: its sdist is made in a sandbox first."""
+    LOCAL = "local"
+    """A folder or an sdist that the caller sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SdistSource:
     """The sdist, or the brought wheel, that a build starts from; fixed when the build is created.
 
-    The sdist of a commit is made by the build: until then its file name and hash are empty.
+    The sdist of a commit or folder is made by the build: until then its file name and hash are empty.
     """
 
     filename: str
@@ -255,6 +258,8 @@ class SdistSource:
     kind: SourceKind = SourceKind.SDIST
     git: GitOrigin | None = None
     """The commit that the sdist is made of."""
+    local: LocalOrigin | None = None
+    """What the caller sent: a folder that the sdist is made of, or the sdist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,9 +286,9 @@ class BuildOrder:
         return self.sdist.kind is SourceKind.WHEEL
 
     @property
-    def origin(self) -> GitOrigin | None:
-        """Return the commit that it starts from; None if it starts from a file."""
-        return self.sdist.git
+    def origin(self) -> Origin | None:
+        """Return what it starts from that is no release of an index: a commit, or what the caller sent; else None."""
+        return self.sdist.git or self.sdist.local
 
     @property
     def resource_request(self) -> ResourceRequest:

@@ -166,8 +166,12 @@ def wheel_version(made: Version, origin: GitOrigin) -> Version:
     """
     if origin.may_release and origin.tag is not None and tagged_version(origin.tag) == made:
         return made
+    return development_version(made, f"g{origin.commit[:_SHOWN_DIGITS]}")
+
+
+def development_version(made: Version, mark: str) -> Version:
+    """Return a version as a development release with a mark in its local part, unless its first digits are there."""
     public = made.public if made.is_devrelease else f"{made.public}.dev0"
-    mark = f"g{origin.commit[:_SHOWN_DIGITS]}"
     local = made.local if made.local and mark[:8] in made.local else ".".join(filter(None, (made.local, mark)))
     return read_version(f"{public}+{local}")
 
@@ -196,6 +200,13 @@ def relative_url(base: str, url: str) -> str:
 def is_commit(text: str) -> bool:
     """Return whether a text is the id of a commit, with all its digits."""
     return _COMMIT.fullmatch(text) is not None
+
+
+def is_ref(text: str) -> bool:
+    """Return whether a text can be the name of a commit, tag or branch."""
+    # Further rules of git: https://git-scm.com/docs/git-check-ref-format
+    is_plain = len(text) <= _LONGEST_REF and _REF.fullmatch(text) is not None
+    return is_plain and ".." not in text and not any(part.endswith((".", ".lock")) for part in text.split("/"))
 
 
 def _read_url(text: str) -> str:
@@ -251,9 +262,7 @@ def _read_host(entry: str) -> str:
 
 
 def _read_ref(text: str) -> str:
-    valid = len(text) <= _LONGEST_REF and _REF.fullmatch(text) is not None
-    # Further rules of git: https://git-scm.com/docs/git-check-ref-format
-    if not valid or ".." in text or any(part.endswith((".", ".lock")) for part in text.split("/")):
+    if not is_ref(text):
         raise GitSourceInvalidError(reason=f"{text[:80]!r} is not the name of a commit, tag or branch")
     return text
 

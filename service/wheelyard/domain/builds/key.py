@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind
+from wheelyard.domain.builds.local_source import LocalKind
 from wheelyard.domain.packaging.target import Target
 
 
@@ -48,12 +49,15 @@ def build_key(facts: KeyFacts) -> str:
 
 
 def source_digest(source: SdistSource) -> str:
-    """Return what identifies a source in keys: the hash of its file, or of the commit that its sdist is made of.
+    """Return what identifies a source in keys: the hash of its file, or of what its sdist is made of.
 
     The tag counts, because it sets the version of many projects. The sdist's own hash does not: it is known later. The
-    name of a brought wheel counts, because it has the tags that it is judged by.
+    name of a brought wheel counts, because it has the tags that it is judged by; that of a sent sdist has its version.
     """
-    origin = source.git
+    origin, sent = source.git, source.local
+    if sent is not None:
+        name = sent.name if sent.kind is LocalKind.SDIST else None
+        return hashlib.sha256(json.dumps([sent.kind.value, name, sent.sha256, sent.tag]).encode()).hexdigest()
     if origin is None and source.kind is SourceKind.WHEEL:
         return hashlib.sha256(json.dumps([source.filename, source.sha256]).encode()).hexdigest()
     if origin is None:
