@@ -36,7 +36,6 @@ from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
-from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.archives import suite_archives
@@ -263,11 +262,7 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
     return attempt_tools(
         backends.parts,
         worker_name(settings),
-        source=BroughtFiles(
-            backends.source,
-            PostgresUploadBytes(backends.database),
-            ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes),
-        ),
+        source=backends.source,
         parsers=backends.parsers,
         own=own_wheels(settings, backends.database, backends.index),
         sdists=PostgresSdists(backends.database),

@@ -312,9 +312,8 @@ class UploadUnsupportedError(CallerError):
     def __init__(self, *, file: str, kind: str) -> None:
         self.file, self.kind = file, kind
         super().__init__(
-            f"{file} is {kind}, and only wheels are accepted.",
-            "Build a wheel of it, for instance with 'python -m build --wheel', and upload that. "
-            "'wheelyard build NAME' builds releases of the upstream index.",
+            f"{file} is {kind}. Accepted are wheels (.whl) and sdists (.tar.gz, or .zip).",
+            "Make an sdist or a wheel with 'python -m build', and upload that.",
         )
 
 
