@@ -162,7 +162,7 @@ class MemoryUploads:
             is_open=request.finished_at is None or any(not one.status.is_final for one in builds),
             open_targets=request.open_items,
             wheels=self._made_of(new),
-            is_listed=None if entry is None else entry.wheel.deleted_at is None,
+            is_listed=entry.wheel.deleted_at is None if entry and entry.wheel.sha256 == new.sha256 else None,
         )
         read = replace(upload, sdist=sdist)
         if read.state is not UploadState.REFUSED:
