@@ -67,7 +67,7 @@ from wheelyard.interfaces import (
 )
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.pipeline.job import Tools, learn_nothing
+from wheelyard.pipeline.job import Tools, learn_nothing, no_sdists
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
@@ -332,6 +332,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         builders=tuple(parts.catalogue.builders()),
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
+        sdists_of=sdists.sdists_of if sdists else no_sdists,
         network_for_recipes=settings.recipe_network is not None,
         repositories=git_repositories(settings),
         ca_bundle=_certificates(settings),
