@@ -287,8 +287,8 @@ class UploadConflictError(CallerError):
         differs = f", with other bytes (sha256 {held[:12]}, not {ours[:12]})" if held != ours else ""
         super().__init__(
             f"{file} already exists{differs}: {why}.",
-            "A file name always stands for the same bytes, and a release has one sdist. Upload it as another version, or a "
-            "wheel with a build tag.",
+            "A file name always stands for the same bytes, and a release has one sdist. Upload it as another version, "
+            "or a wheel with a build tag.",
         )
 
 
