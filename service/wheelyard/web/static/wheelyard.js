@@ -30,14 +30,14 @@ function timeElement(at, style) {
 }
 
 // The fold of a new stage, as parts.html renders it; the number of its lines is not known yet.
-function foldElement(number, line) {
+function foldElement(number, line, names) {
   const fold = document.createElement("details");
   fold.className = "fold";
   fold.dataset.stage = line.stage;
   fold.open = true;
   const head = document.createElement("summary");
   const name = document.createElement("strong");
-  name.textContent = line.stage;
+  name.textContent = names[line.stage] ?? line.stage;
   head.append(name);
   if (line.at) head.append(" ", timeElement(line.at, ""));
   const list = document.createElement("ol");
@@ -89,6 +89,7 @@ function followLog(box) {
   const live = document.getElementById("live");
   const attempt = Number(box.dataset.attempt);
   const kept = 4000;
+  const names = JSON.parse(box.dataset.stages);
   let next = Number(box.dataset.next);
   const events = new EventSource(`${box.dataset.events}?after=${encodeURIComponent(box.dataset.after)}`);
 
@@ -101,7 +102,7 @@ function followLog(box) {
       if (line.is_note && line.stage) {
         list.append(added);
         added = document.createDocumentFragment();
-        const fold = foldElement(next, line);
+        const fold = foldElement(next, line, names);
         box.append(fold);
         list = fold.querySelector("ol");
       }
