@@ -142,9 +142,8 @@ async def show_log(context: PageContext) -> Page:
     window = await _window(context, log, wanted)
     title = f"Log of {build.order.project} {build.order.version}"
     folds = fold_by_stage(window, log.stages if log else (), keep_open=True)
-    values = {"build": build, "attempt": attempt, "log": log, "window": window, "folds": folds, "wanted": wanted}
-    values["stage_names"] = stage_names(build)
-    return Page(template="log.html", title=title, values=values)
+    shown = {"window": window, "folds": folds, "wanted": wanted, "stage_names": stage_names(build)}
+    return Page(template="log.html", title=title, values={"build": build, "attempt": attempt, "log": log, **shown})
 
 
 async def _window(context: PageContext, log: ReadLog | None, wanted: str) -> Viewport:

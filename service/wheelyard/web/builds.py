@@ -32,7 +32,7 @@ _IN_VAIN = (Status.FAILED, Status.CANCELLED)
 async def list_builds(context: PageContext) -> Page:
     """List builds, newest first."""
     asked = _asked(context)
-    before = _before(context.asked("before"))
+    before = read_before(context.asked("before"))
     page = await context.services.builds.list_builds(_filter(asked, before=before))
     following = urlencode({**asked, "before": page.next_before}) if page.next_before else ""
     targets = context.services.request_build.targets()
@@ -102,11 +102,12 @@ def _status(text: str) -> Status | None:
         raise InvalidRequestError(problems=[f"status: must be one of {', '.join(Status)}"]) from error
 
 
-def _before(text: str) -> str | None:
+def read_before(text: str, *, what: str = "a build") -> str | None:
+    """Return the id that a page of a list ends before; raise InvalidRequestError."""
     try:
         return str(uuid.UUID(text)) if text else None
     except ValueError as error:
-        raise InvalidRequestError(problems=["before: must be the id of a build"]) from error
+        raise InvalidRequestError(problems=[f"before: must be the id of {what}"]) from error
 
 
 _MEANINGS: Final = {

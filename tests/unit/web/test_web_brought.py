@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import sample_failure, sample_timings, sample_wheel
-from tests.unit.pipeline_harness import make_wheel
+from tests.unit.pipeline_harness import pack_wheel
 from tests.unit.web_harness import TOKEN, SeenPage, WebHarness, stage_note, web_harness
 
 from wheelyard.domain.builds.build import Failure, Proof, ProofResult, Stage, Status
@@ -45,11 +45,18 @@ def words(page: SeenPage) -> str:
     return " ".join(page.text.split())
 
 
+def wheel(filename: str = NAME, **members: bytes) -> bytes:
+    """Make a wheel whose metadata is that of its name."""
+    name, version = filename.split("-")[:2]
+    metadata = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n".encode()
+    return pack_wheel(filename, {f"{name}-{version}.dist-info/METADATA": metadata, f"{name}.py": b"", **members})
+
+
 async def bring(harness: WebHarness, name: str = NAME) -> str:
     """Bring a wheel as its API would; gives its build's id."""
     uploads = harness.api.services.uploads
     with uploads.receive() as file:
-        file.write(make_wheel(name))
+        file.write(wheel(name))
         token = (await harness.api.services.sessions.sign_in(TOKEN, address="here")).token
         upload = await uploads.bring(file, name, UploadClaims(), by=token)
     assert upload.build_id is not None
@@ -66,9 +73,9 @@ async def refuse(harness: WebHarness, build_id: str, failure: Failure = REFUSED)
 async def publish(harness: WebHarness, build_id: str, *, filename: str = NAME, changes: tuple[str, ...] = ()) -> None:
     proof = Proof(suite="bookworm", python="3.13", platform="p", imported_modules=("demo",), runtime_image="i")
     digest = hashlib.sha256(b"x").hexdigest()
-    wheel = replace(sample_wheel(), filename=filename, sha256=digest, changes=changes, proofs=(proof,))
+    made = replace(sample_wheel(), filename=filename, sha256=digest, changes=changes, proofs=(proof,))
     claim = await harness.api.claim(build_id)
-    assert await harness.api.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel))
+    assert await harness.api.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=made))
 
 
 async def test_stages_of_a_brought_wheel_are_those_that_it_goes_through(harness: WebHarness) -> None:
