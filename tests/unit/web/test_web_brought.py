@@ -87,7 +87,7 @@ async def test_stages_of_a_brought_wheel_are_those_that_it_goes_through(harness:
         assert told in text.replace(" not reached", "").replace(" failed", ""), told
     for untrue in ("backend", "sdist", "Sdist", "built on"):
         assert untrue not in text
-    assert f"{NAME} · repaired on" in text
+    assert f"{NAME} · audited on" in text
     assert "by tests (" in text
     for path in (f"/builds/{build_id}", f"/builds/{build_id}/log?from=1"):
         folds = await harness.see(path)
