@@ -30,10 +30,11 @@ def note_submitted(submission: Submission, *, requested_by: str) -> None:
 
 
 def note_uploaded(upload: Upload) -> None:
-    """Log that a file was uploaded, whose build is queued."""
+    """Log that a file was uploaded, whose build is queued, or whose wheels are requested."""
+    follows = {"build": upload.build_id} if upload.sdist is None else {"prebuild": upload.sdist.request_id}
     _log.info(
         "file-uploaded",
-        build=upload.build_id,
+        **follows,
         file=upload.filename,
         sha256=upload.sha256,
         size_bytes=upload.size_bytes,

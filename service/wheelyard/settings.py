@@ -370,8 +370,8 @@ class Settings(BaseSettings):
     """Maximum size of an uploaded file."""
 
     upload_wait_seconds: Annotated[float, Field(ge=0, le=600)] = 60.0
-    """How long the answer to an upload waits for the end of its test. What takes longer is accepted as pending; 0 never
-    waits."""
+    """How long the answer to an upload waits for the end of its test, or for the first wheel of an sdist. What takes
+    longer is accepted as pending; 0 never waits."""
 
     disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 * _GIB
     """Minimum free disk space. Below it, nothing new is written."""

@@ -1,15 +1,17 @@
-"""Wheels that others built, sent by real twine, uv and our own command to a real service, which proves them first."""
+"""What others made, sent by real twine, uv and our own command to a real service, which proves or builds it first."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
 from tests.acceptance.conftest import StartService
 from tests.acceptance.running_service import RunningService
+from tests.acceptance.upstream import MISSING_HEADER, NATIVE, QUICK, Upstream, make_sdist
 from tests.unit.pipeline_harness import pack_wheel
 from uv import find_uv_bin
 
@@ -137,6 +139,54 @@ def test_upload_tools_publish_what_is_proven_and_show_why_the_rest_is_refused(
     assert (files[pushed.name]["state"], files[good.name]["state"]) == ("published", "published")
     assert service.http.get(f"/v1/wheels/{pushed.name}").raise_for_status().json()["origin"] == "brought"
     service.assert_nothing_half_done()
+
+
+COMPILED: Final = (
+    "if os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')) and shutil.which('cc'): " + NATIVE
+)
+"""Compiles an extension module in a builder, and nothing on this host, where pip only wants the metadata."""
+
+
+def test_sdist_becomes_a_wheel_and_is_listed_with_it_byte_for_byte(
+    start_spare: StartService, upstream: Upstream, twine: Path, tmp_path: Path
+) -> None:
+    upstream.add("acmeflow", QUICK)  # a stranger's, which nobody must get
+    act = "import shutil\n    " + COMPILED
+    sdist = tmp_path / "acmeflow-1.0.tar.gz"
+    sdist.write_bytes(make_sdist("acmeflow", act, pythons=">=3.13"))
+    broken = tmp_path / "acmebroken-1.0.tar.gz"
+    broken.write_bytes(make_sdist("acmebroken", MISSING_HEADER, pythons=">=3.13"))
+    catalogue = tmp_path / "catalogue.toml"
+    catalogue.write_text(BOOKWORM_ALONE)
+    catalogue.chmod(0o644)
+    tmp_path.chmod(0o755)
+    with start_spare(CATALOGUE=str(catalogue), UPLOAD_WAIT_SECONDS=str(SECONDS)) as service:
+        code, said = send_with_twine(twine, service, sdist, service.token)
+        assert code == 0, said
+        wheel, source = sorted(listed(service, "acmeflow"), key=len, reverse=True)
+        assert source == sdist.name
+        assert wheel.startswith("acmeflow-1.0-1.bookworm-cp313-cp313-manylinux"), wheel
+        found = service.http.get(f"/v1/files/{sdist.name}").raise_for_status().json()
+        assert (found["state"], found["wheels"], found["is_done"]) == ("published", [wheel], True)
+
+        index = f"{service.url.replace('://', f'://__token__:{service.token}@')}/simple/"
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--isolated", "--disable-pip-version-check"]
+        command += ["--no-binary", ":all:", "--no-deps", "--no-build-isolation", "--ignore-requires-python"]
+        code, said = run([*command, "--index-url", index, "--dest", str(tmp_path / "got"), "acmeflow"])
+        assert code == 0, said
+        assert (tmp_path / "got" / sdist.name).read_bytes() == sdist.read_bytes()
+
+        done = service.cli("push", str(sdist), str(broken))
+        assert done.returncode == 1, done.stderr
+        assert f"{sdist.name}\n  result   published, with 1 wheel\n    {wheel}\n" in done.stdout
+        assert f"{broken.name}\n  result   refused: build-failed\n" in done.stdout
+        assert "nowhere-to-be-found.h" in done.stdout
+        code, said = send_with_twine(twine, service, broken, service.token)
+        assert code != 0
+        assert "[upload-refused]" in said
+        assert "nowhere-to-be-found.h" in said
+        assert listed(service, "acmebroken") == []
+        service.assert_nothing_half_done()
 
 
 def test_upload_that_was_answered_outlives_a_kill_of_everything(

@@ -113,11 +113,18 @@ class Upstream:
         return json.dumps({"meta": {"api-version": "1.0"}, "name": project, "files": entries}).encode()
 
 
-def make_sdist(
-    project: str, act: str, *, requires: Sequence[str] = (), needs: Sequence[str] = (), is_stated: bool = True
+def make_sdist(  # noqa: PLR0913  a test names only what it is about
+    project: str,
+    act: str,
+    *,
+    requires: Sequence[str] = (),
+    needs: Sequence[str] = (),
+    is_stated: bool = True,
+    pythons: str = "",
 ) -> bytes:
-    """Pack a project whose name is one word."""
+    """Pack a project whose name is one word; ``pythons`` is its Requires-Python."""
     root, metadata = f"{project}-{VERSION}", f"Metadata-Version: 2.2\nName: {project}\nVersion: {VERSION}\n"
+    metadata += f"Requires-Python: {pythons}\n" if pythons else ""
     metadata += "".join(f"Requires-Dist: {one}\n" for one in needs if is_stated)
     lines = "".join(f"Requires-Dist: {one}\\n" for one in needs)
     backend = _BACKEND.format(act=act, name=project, version=VERSION, info=f"{root}.dist-info", needs=lines)

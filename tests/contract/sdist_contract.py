@@ -42,9 +42,9 @@ class BroughtContract:
     """Which sdists were brought, and whose their projects are."""
 
     async def test_brought_sdist_is_what_its_project_is_built_from(self, wheel_stores: WheelStores) -> None:
-        brought = await wheel_stores.sdists.record(sample_sdist())
+        brought = await wheel_stores.bring(sample_sdist())
         assert brought == sample_sdist() == await wheel_stores.sdists.find("demo-1.0.tar.gz")
-        await wheel_stores.sdists.record(sample_sdist("0.9"))
+        await wheel_stores.bring(sample_sdist("0.9"))
         files = await wheel_stores.sdists.sdists_of(DEMO)
         assert files == (sample_sdist().as_file(), sample_sdist("0.9").as_file())
         assert (files[0].url, files[0].requires_python, files[0].kind) == ("sdist:demo-1.0.tar.gz", ">=3.9", "sdist")
@@ -54,7 +54,7 @@ class BroughtContract:
 
     async def test_project_of_a_brought_sdist_is_our_own_for_good(self, wheel_stores: WheelStores) -> None:
         assert not await wheel_stores.sdists.is_own(DEMO)
-        await wheel_stores.sdists.record(sample_sdist())
+        await wheel_stores.bring(sample_sdist())
         assert await wheel_stores.sdists.is_own(DEMO)
         assert not await wheel_stores.sdists.is_own(canonicalize_name("demo-tools"))
         await wheel_stores.wheels.delete(await listed(wheel_stores, sample_sdist()), by="bob")
@@ -62,13 +62,10 @@ class BroughtContract:
         assert await wheel_stores.sdists.is_own(DEMO)
 
     async def test_same_sdist_again_changes_nothing(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
-        request_id = str(uuid.UUID(int=7))
-        await wheel_stores.sdists.note_request("demo-1.0.tar.gz", request_id)
-        again = await wheel_stores.sdists.record(replace(sample_sdist(), url="upload:other", brought_by="bob"))
-        assert again == replace(sample_sdist(), request_id=request_id)
-        with pytest.raises(NotFoundError):
-            await wheel_stores.sdists.note_request("other-1.0.tar.gz", request_id)
+        first = replace(sample_sdist(), request_id=str(uuid.UUID(int=7)))
+        await wheel_stores.bring(first)
+        assert await wheel_stores.bring(replace(sample_sdist(), url="upload:other", brought_by="bob")) == first
+        assert await wheel_stores.sdists.find("demo-1.0.tar.gz") == first
 
     @pytest.mark.parametrize(
         "other", [sample_sdist(sha256="cd" * 32), sample_sdist(end=".zip"), sample_sdist(end=".zip", sha256="cd" * 32)]
@@ -76,20 +73,18 @@ class BroughtContract:
     async def test_release_has_one_sdist_whose_bytes_never_change(
         self, wheel_stores: WheelStores, other: BroughtSdist
     ) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
-        with pytest.raises(IndexConflictError) as caught:
-            await wheel_stores.sdists.record(other)
-        assert (caught.value.held, caught.value.ours) == (BUILT_FROM, other.sha256)
+        await wheel_stores.bring(sample_sdist())
+        assert await wheel_stores.bring(other) == sample_sdist()
         assert await wheel_stores.sdists.sdists_of(DEMO) == (sample_sdist().as_file(),)
 
     async def test_yanked_sdist_is_still_there_for_an_exact_version(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
+        await wheel_stores.bring(sample_sdist())
         await wheel_stores.wheels.yank(await listed(wheel_stores, sample_sdist()), reason="wrong", by="bob")
         (file,) = await wheel_stores.sdists.sdists_of(DEMO)
         assert (file.yanked, file.yanked_reason) == (True, "wrong")
 
     async def test_bytes_are_where_they_were_brought_until_the_index_has_them(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
+        await wheel_stores.bring(sample_sdist())
         brought = SdistPlace(url="upload:demo-1.0", is_on_index=False)
         assert await wheel_stores.sdists.place_of("demo-1.0.tar.gz") == brought
         await listed(wheel_stores, sample_sdist())
@@ -103,7 +98,7 @@ class DueContract:
     """When an sdist may be listed."""
 
     async def test_sdist_is_due_once_a_wheel_was_made_from_it_and_not_before(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
+        await wheel_stores.bring(sample_sdist())
         assert await wheel_stores.sdists.due() == ()
         await wheel_stores.publish(name("1.0"), "ee" * 32, level=Level.STAGING)
         (due,) = await wheel_stores.sdists.due()
@@ -112,7 +107,7 @@ class DueContract:
         assert await wheel_stores.sdists.due() == ()
 
     async def test_wheel_on_the_main_index_counts_before_a_staged_one(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist())
+        await wheel_stores.bring(sample_sdist())
         await wheel_stores.publish("demo-1.0-1-cp311-none-any.whl", "ee" * 32, level=Level.STAGING)
         await wheel_stores.publish("demo-1.0-1-cp312-none-any.whl", "ff" * 32)
         (due,) = await wheel_stores.sdists.due()
@@ -121,10 +116,10 @@ class DueContract:
     async def test_wheel_made_from_another_sdist_or_mirrored_or_deleted_does_not_count(
         self, wheel_stores: WheelStores
     ) -> None:
-        await wheel_stores.sdists.record(sample_sdist(sha256="cd" * 32))
+        await wheel_stores.bring(sample_sdist(sha256="cd" * 32))
         await wheel_stores.publish(name("1.0"), "ee" * 32)
         assert await wheel_stores.sdists.due() == ()
-        await wheel_stores.sdists.record(sample_sdist("2.0"))
+        await wheel_stores.bring(sample_sdist("2.0"))
         await wheel_stores.mirror("demo-2.0-py3-none-any.whl")
         assert await wheel_stores.sdists.due() == ()
         await wheel_stores.publish(name("2.0"), "ff" * 32)
@@ -132,7 +127,7 @@ class DueContract:
         assert await wheel_stores.sdists.due() == ()
 
     async def test_wheel_that_was_brought_beside_the_sdist_counts(self, wheel_stores: WheelStores) -> None:
-        await wheel_stores.sdists.record(sample_sdist(sha256="cd" * 32))
+        await wheel_stores.bring(sample_sdist(sha256="cd" * 32))
         await wheel_stores.publish(name("1.0"), "ee" * 32)
         wheel = await wheel_stores.wheels.find(name("1.0"))
         brought = replace(

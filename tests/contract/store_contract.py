@@ -29,6 +29,7 @@ from tests.contract.queue_contract import (
     WorkerContract,
 )
 from tests.contract.recipe_contract import RecipeContract
+from tests.contract.sdist_upload_contract import SdistUploadContract
 from tests.contract.state_log_contract import StateLogContract
 from tests.contract.statistics_contract import StatisticsContract
 from tests.contract.upload_contract import UploadContract
@@ -61,6 +62,7 @@ class StoreContract(
     PrebuildContract,
     UploadContract,
     BroughtContract,
+    SdistUploadContract,
     OutboxContract,
     BrowseContract,
     LimitContract,

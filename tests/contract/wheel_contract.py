@@ -11,6 +11,7 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.check import Difference, Finding, IndexReport
 from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, ProjectFilter, Standing, WheelFilter, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
@@ -39,6 +40,8 @@ class WheelStores:
     builds: BuildStore
     attempts: AttemptStore
     audit: AuditStore
+    bring: Callable[[BroughtSdist], Awaitable[BroughtSdist]]
+    """Record an sdist, and return the one that its release has."""
     forget_metadata: Callable[[str], Awaitable[None]]
     """Remove a wheel's stored METADATA."""
 

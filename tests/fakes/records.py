@@ -224,7 +224,7 @@ class MemoryState:
         self.uploads: dict[tuple[str, str], list[Claim]] = {}
         """Attempts that began to upload a file, by its name and sha256."""
         self.brought: list[tuple[NewUpload, datetime, str]] = []
-        """Files that were brought, with their builds, in order."""
+        """Files that were brought, with the build of a wheel or the request of an sdist, in order."""
         self.brought_parts: dict[str, dict[int, tuple[datetime, bytes]]] = defaultdict(dict)
         """The parts of brought files, by the file's id."""
         self.recipe_revisions: list[RecipeRevision] = []

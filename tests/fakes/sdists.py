@@ -1,7 +1,5 @@
 """The sdists that others brought in memory: the fake of the PostgreSQL store, on the other stores' state."""
 
-from dataclasses import replace
-
 from packaging.utils import NormalizedName
 from tests.fakes.records import MemoryState
 
@@ -9,7 +7,7 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.sdists import BroughtSdist, DueSdist, SdistPlace
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.errors import IndexConflictError, NotFoundError
+from wheelyard.errors import NotFoundError
 
 
 class MemorySdists:
@@ -17,15 +15,6 @@ class MemorySdists:
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
-
-    async def record(self, sdist: BroughtSdist) -> BroughtSdist:
-        """Record an sdist."""
-        release = (sdist.project, sdist.version)
-        same = [one for one in self._state.sdists.values() if (one.project, one.version) == release]
-        stored = self._state.sdists.get(sdist.filename) or (same[0] if same else sdist)
-        if (stored.filename, stored.sha256) != (sdist.filename, sdist.sha256):
-            raise IndexConflictError(filename=stored.filename, held=stored.sha256, ours=sdist.sha256)
-        return self._state.sdists.setdefault(sdist.filename, sdist)
 
     async def find(self, filename: str) -> BroughtSdist:
         """Return an sdist."""
@@ -53,10 +42,6 @@ class MemorySdists:
         if file is None or file.deleted_at is not None:
             return SdistPlace(url=sdist.url, is_on_index=False)
         return SdistPlace(url=file.url, is_on_index=True)
-
-    async def note_request(self, filename: str, request_id: str) -> None:
-        """Record which request has its wheels built."""
-        self._state.sdists[filename] = replace(await self.find(filename), request_id=request_id)
 
     async def due(self) -> tuple[DueSdist, ...]:
         """Return the sdists that have a wheel, and are not on the index yet."""

@@ -1,7 +1,9 @@
 """Hostile uploads against the API's own receiving: refused by name, and nothing of theirs is stored or listed."""
 
 import asyncio
+import gzip
 import json
+import tarfile
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import Final
 
 import httpx
 import pytest
-from tests.hostile.corpus import Attack
+from tests.hostile.corpus import SDISTS, Attack
+from tests.hostile.sdist_parts import MARK, piece
 from tests.hostile.test_wheels import AT_READING
 from tests.unit.api.test_api_files import BASIC, FORM, NAME, WHEEL, push, send
 from tests.unit.api_harness import ApiHarness, api_harness
 from tests.unit.pipeline_harness import PURE, make_wheel
+from tests.unit.sdist_files import PKG_INFO
 
 from wheelyard.errors import TooMuchOpenError, UploadConflictError, WheelyardError
 
@@ -33,6 +37,17 @@ ATTESTATIONS: Final = {
     "a text": '"a"',
     "numbers": "[1]",
 }
+
+
+LEFT_TO_THE_SANDBOX: Final = frozenset(
+    {
+        *("absolute_link", "relative_link", "hard_link_out", "hard_link_to_nothing", "pax_link_out"),
+        *("link_in_place_of_top_folder", "write_through_link"),
+        *("block_device", "character_device", "pipe", "name_too_long", "sparse_without_end"),
+        *("empty", "no_folder"),  # only their missing PKG-INFO is wrong
+    }
+)
+"""Attacks that only unpacking would carry out, such as links and devices: builds unpack in a container."""
 
 
 @pytest.fixture
@@ -60,6 +75,42 @@ async def test_hostile_wheel_is_refused_before_it_is_stored(harness: ApiHarness,
     answer = await send(harness, {":action": "file_upload"}, name=PURE, content=content)
     assert_refused(answer, "invalid-wheel", "upload-too-large", "no-target-fits", "wheel-claims-false")
     await assert_nothing_of_it_is_kept(harness)
+
+
+@pytest.mark.parametrize("attack", SDISTS.values(), ids=SDISTS)
+async def test_hostile_sdist_is_refused_before_it_is_stored(harness: ApiHarness, attack: Attack) -> None:
+    name, content = attack.act("make")()
+    answer = await send(harness, {":action": "file_upload"}, name=name, content=content)
+    assert_refused(answer, "invalid-sdist", "upload-too-large")
+    assert harness.state.sdists == {}
+    await assert_nothing_of_it_is_kept(harness)
+
+
+TARS: Final = {name: attack for name, attack in SDISTS.items() if not name.startswith("zip")}
+
+
+@pytest.mark.parametrize("attack", TARS.values(), ids=TARS)
+async def test_hostile_sdist_that_names_its_release_reaches_a_sandbox_or_nothing(
+    harness: ApiHarness, attack: Attack
+) -> None:
+    name, content = attack.act("make")()
+    content = gzip.compress(_member(PKG_INFO)) + content
+    answer = await send(harness, {":action": "file_upload"}, name=name, content=content)
+    if answer.status_code != httpx.codes.ACCEPTED:
+        assert_refused(answer, "invalid-sdist", "upload-too-large")
+        assert harness.state.sdists == {}
+        assert not any(harness.state.brought_parts.values())
+        return
+    assert attack.refused is None or attack.name in LEFT_TO_THE_SANDBOX
+    assert harness.state.wheels == {}
+    assert not await asyncio.to_thread(Path("/tmp", MARK).exists)  # noqa: S108
+
+
+def _member(content: bytes) -> bytes:
+    """Return a regular member of a tar file, which others can follow."""
+    info = tarfile.TarInfo("demo-1.0/PKG-INFO")
+    info.size = len(content)
+    return piece(info, content)
 
 
 @pytest.mark.parametrize("text", ATTESTATIONS.values(), ids=ATTESTATIONS)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,6 +122,8 @@ class PackageRun:
     """Its sdist, if it is none of the tiny projects' own."""
     sdist_filename: str = ""
     version: str = VERSION
+    sdist_beside: bytes | None = None
+    """The sdist of the release that was brought too, beside a brought wheel."""
     heal: HealMode = HealMode.OFF
     archives: FakeArchives = field(default_factory=FakeArchives)
     """The suite's archive, as far as the test's project asks for it."""
@@ -155,7 +157,10 @@ class PackageRun:
             log_bytes_per_second=self.log_bytes_per_second,
             disk_full=disk_full_error,
         )
+        beside = own.add(sdist_name(self.project), self.sdist_beside) if self.sdist_beside else None
         tools = self._tools(PackagesAndUpstream(own, self.harness.upstream))
+        if beside is not None:
+            tools = replace(tools, sdists_of=_only(beside))
         steps = self.steps or steps_to(publish_on(self.index, MemoryWheels(self.state)))
         await RunBuild(store=MemoryAttempts(self.state), steps=steps, tools=tools, options=options)(self.build_id)
         return await self.builds.get(self.build_id)
@@ -237,6 +242,13 @@ class PackageRun:
             labels={WORKER_LABEL: self.harness.worker},
             network_for_recipes=self.network is not None,
         )
+
+
+def _only(sdist: IndexFile) -> Callable[[NormalizedName], Awaitable[tuple[IndexFile, ...]]]:
+    async def sdists_of(_: NormalizedName) -> tuple[IndexFile, ...]:
+        return (sdist,)
+
+    return sdists_of
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.container_harness import ContainerHarness, PackageRun, open_harness
+from tests.packages.make_sdist import PACKAGES, make_sdist
 from tests.unit.pipeline_harness import info_folder, pack_wheel
 
 from wheelyard.domain.builds.build import Build, Stage, Status
@@ -168,3 +169,30 @@ async def test_wheel_that_cannot_be_imported_is_refused_with_its_target(harness:
     assert build.failure is not None
     assert (build.failure.code, build.failure.stage) == ("verify-failed", Stage.VERIFY)
     assert build.failure.summary.startswith("On bookworm with Python 3.13: import-fails 1.0 does not work")
+
+
+@pytest.mark.parametrize("sdist", [make_sdist(PACKAGES / "native"), b"no archive"], ids=["declared", "unreadable"])
+async def test_extension_that_the_uploaded_sdist_declares_and_the_wheel_lacks_refuses_it(
+    harness: ContainerHarness, sdist: bytes
+) -> None:
+    name = "native-1.0-py3-none-any.whl"
+    metadata = b"Metadata-Version: 2.4\nName: native\nVersion: 1.0\n"
+    pure = pack_wheel(name, {"native/__init__.py": b"", f"{info_folder(name)}/METADATA": metadata})
+    run = harness.run_of("native", sdist=pure, sdist_filename=name, sdist_beside=sdist)
+    build = await run.go()
+    if sdist == b"no archive":
+        assert build.status is Status.SUCCEEDED, run.log()
+        assert "native-1.0.tar.gz is not compared with the wheel: " in run.log()
+        return
+    assert build.failure is not None, run.log()
+    assert build.failure.code == "extension-missing"
+    assert "native._fast" in build.failure.summary
+    assert "pyproject.toml declares native._fast" in build.failure.summary
+
+
+async def test_wheel_that_has_what_its_uploaded_sdist_declares_passes(harness: ContainerHarness) -> None:
+    raw = await _build_raw(harness, "native")
+    sdist = make_sdist(PACKAGES / "native")
+    run = harness.run_of("native", sdist=raw.read_bytes(), sdist_filename=raw.name, sdist_beside=sdist)
+    assert (await _accept(run)).wheel is not None
+    assert "compared with native-1.0.tar.gz, which was uploaded too" in run.notes()

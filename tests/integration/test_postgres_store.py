@@ -44,7 +44,7 @@ from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, Reco
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
     "audit, workers, "
-    "brought_files, brought_chunks, "
+    "brought_files, brought_chunks, sdists, "
     "periodic_work, image_reports, recipe_revisions, suite_archives, procrastinate_jobs, procrastinate_events"
 )
 MANY = b"""
@@ -58,6 +58,7 @@ update builds set not_before = not_before - %(s)s, finished_at = finished_at - %
 update attempts set finished_at = finished_at - %(s)s;
 update workers set started_at = started_at - %(s)s, seen_at = seen_at - %(s)s;
 update image_reports set seen_at = seen_at - %(s)s;
+update prebuilds set finished_at = finished_at - %(s)s;
 update brought_chunks set stored_at = stored_at - %(s)s;
 update periodic_work set begun_at = begun_at - %(s)s
 """
@@ -108,7 +109,7 @@ def stores(database: Database) -> Stores:
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         wheels=PostgresWheels(database),
-        uploads=PostgresUploads(database, builds),
+        uploads=PostgresUploads(database, builds, prebuilds),
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         recipes=PostgresRecipes(database),

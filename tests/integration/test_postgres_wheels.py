@@ -23,10 +23,11 @@ from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels, record_sdist
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.prebuilds import mirror_wheel
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.errors import IndexConflictError
 
 TABLES = (
@@ -56,9 +57,14 @@ def wheel_stores(database: Database) -> WheelStores:
         statement = "update wheels set metadata = null where filename = %(filename)s returning 1"
         assert await database.fetch_all(statement, {"filename": filename})
 
+    async def bring(sdist: BroughtSdist) -> BroughtSdist:
+        async with database.transaction() as connection:
+            return await record_sdist(connection, sdist)
+
     return WheelStores(
         wheels=wheels,
         sdists=PostgresSdists(database),
+        bring=bring,
         builds=PostgresBuilds(database, queue, max_attempts=3),
         attempts=PostgresAttempts(database, queue),
         audit=PostgresAudit(database),

@@ -21,20 +21,23 @@ from tests.fakes.git import MemoryRepositories
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
 from tests.fakes.metrics import MemoryMetrics
+from tests.fakes.own_projects import own_source
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
-from tests.fakes.sdists import MemorySdists
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.recipes.stored import StoredRecipes
+from wheelyard.adapters.resolver.own_projects import OwnSource
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.adapters.resolver.sdists import read_sdist_metadata
+from wheelyard.adapters.resolver.sdists import read_brought_sdist, read_sdist_metadata
+from wheelyard.adapters.upstream.brought import BroughtFiles
+from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.api.services import ApiServices, IndexAccess, IndexServices, UploadServices
 from wheelyard.assembly.parts import known_suites
 from wheelyard.assembly.service import make_app
@@ -67,6 +70,7 @@ from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.sdists import ReadSdists
 from wheelyard.wheel_files.received import ReceivedFile
 
 SECRET = "s3cret-of-the-tests"
@@ -146,12 +150,19 @@ class ApiParts:
             build_number=1,
         )
         return RequestBuild(
-            source=self.source,
+            source=self.own_source,
             store=self.builds,
             recipes=self.stored_recipes,
             facts=facts,
             repositories=self.repositories,
         )
+
+    @cached_property
+    def own_source(self) -> OwnSource:
+        """What was brought, and the index upstream for every other project."""
+        store = MemoryUploads(self.state, self.builds, MemoryPrebuilds(self.state))
+        fetch = BroughtFiles(store, ContentCache(root=self.cache_dir / "brought", floor_bytes=0)).fetch
+        return own_source(self.state, self.cache_dir, upstream=self.source, held=self.held, fetch=fetch)
 
     @cached_property
     def repositories(self) -> MemoryRepositories:
@@ -219,7 +230,9 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
     state, held, now = parts.state, parts.held, parts.state.clock
     builds, logs, workers = parts.builds, parts.logs, MemoryFleet(state)
     order = parts.order()
-    prebuilds = prebuild_harness(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
+    prebuilds = prebuild_harness(
+        state, source=parts.own_source, resolver=parts.resolver, index=held, request_build=order
+    )
     assert isinstance(prebuilds.store, MemoryPrebuilds)
     return ApiServices(
         request_build=order,
@@ -248,7 +261,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         manage_recipes=parts.manage_recipes(order),
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
-        uploads=_uploads(parts, order),
+        uploads=_uploads(parts, prebuilds),
         index=index_harness(state, held, targets=order.targets()),
         readiness=parts.checks,
         readiness_timeout_seconds=0.05,
@@ -257,11 +270,19 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
     )
 
 
-def _uploads(parts: ApiParts, order: RequestBuild) -> UploadServices:
+def _uploads(parts: ApiParts, prebuilds: Prebuilds) -> UploadServices:
     """Give what takes files of at most 4 MiB, which waits for nothing."""
-    store = MemoryUploads(parts.state, parts.builds)
+    assert isinstance(prebuilds.store, MemoryPrebuilds)
+    store = MemoryUploads(parts.state, parts.builds, prebuilds.store)
     return UploadServices(
-        bring=BringFile(plan=order, store=store, builds=parts.builds, logs=parts.logs, stopping=asyncio.Event()),
+        bring=BringFile(
+            plan=prebuilds.advance.request_build,
+            store=store,
+            builds=parts.builds,
+            logs=parts.logs,
+            read_sdist=ReadSdists(prebuilds, InlineParsers(), read_brought_sdist),
+            stopping=asyncio.Event(),
+        ),
         store=store,
         receive=lambda: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
         limit_bytes=4 << 20,
@@ -343,7 +364,6 @@ def prebuild_harness(
         read=read,
         store=store,
         wheels=wheels,
-        sdists=MemorySdists(state),
         builds=MemoryBuilds(state),
         workers=MemoryFleet(state),
         advance=advance,

@@ -50,7 +50,7 @@ class TestMemoryStores(StoreContract):
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
             wheels=MemoryWheels(state),
-            uploads=MemoryUploads(state, builds),
+            uploads=MemoryUploads(state, builds, prebuilds),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             recipes=MemoryRecipeStore(state),

@@ -12,6 +12,8 @@ from tests.fakes.records import MemoryState
 from tests.fakes.sdists import MemorySdists
 from tests.fakes.wheels import MemoryWheels
 
+from wheelyard.domain.index.sdists import BroughtSdist
+
 
 @pytest.fixture
 def wheel_stores() -> WheelStores:
@@ -22,9 +24,15 @@ def wheel_stores() -> WheelStores:
         entry = state.wheels[filename]
         state.wheels[filename] = replace(entry, metadata=b"", wheel=replace(entry.wheel, metadata_sha256=None))
 
+    async def bring(sdist: BroughtSdist) -> BroughtSdist:
+        release = (sdist.project, sdist.version)
+        same = [one for one in state.sdists.values() if (one.project, one.version) == release]
+        return same[0] if same else state.sdists.setdefault(sdist.filename, sdist)
+
     return WheelStores(
         wheels=wheels,
         sdists=MemorySdists(state),
+        bring=bring,
         builds=MemoryBuilds(state),
         attempts=MemoryAttempts(state),
         audit=MemoryAudit(state),

@@ -16,6 +16,7 @@ from wheelyard_agent.audit import GraftRules, audit_wheel, glibc_of
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.claims import Tags, check_claims, kept_search_paths, lie, policy_lies, read_natives
 from wheelyard_agent.elf import elf_members, extension_modules
+from wheelyard_agent.extension_sources import find_extension_sources, requirement_names
 from wheelyard_agent.job import TOOLS, JobError, run, say
 from wheelyard_agent.linkage import Policies, read_linkage, read_search_paths
 from wheelyard_agent.placement import placement_lies
@@ -31,6 +32,8 @@ from wheelyard_agent.repair import (
     why_not,
 )
 from wheelyard_agent.rewrite import info_folder, rewrite_wheel, signatures
+from wheelyard_agent.sdist import unpack_sdist
+from wheelyard_agent.toml_tables import read_toml, table
 
 # auditwheel removes links to libpython instead of grafting it.
 _LIBPYTHON = re.compile(r"libpython\d+\.\d+[a-z]*\.so(?:\.\d)*")
@@ -80,8 +83,23 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     else:
         say(f"{wheel.name} is right as it is, and stays unchanged")
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
+    sources = _sources(inbox / job["sdist"], job["python_version"], scratch, env) if job["sdist"] else []
     facts = {"is_changed": is_changed, "is_pure": not members, "lies": doubts, "mended": mended}
-    channel.send("report", wheel=path.name, **facts, **named, **report, **links)
+    channel.send("report", wheel=path.name, sources=sources, **facts, **named, **report, **links)
+
+
+def _sources(sdist: Path, python: str, scratch: Path, env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what extension modules the sdist of the wheel's release suggests; nothing if it cannot be unpacked."""
+    try:
+        source, _ = unpack_sdist(sdist, scratch / "sdist")
+    except (JobError, OSError) as error:
+        say(f"{sdist.name} is not compared with the wheel: {error}")
+        return []
+    listed = table(read_toml(source / "pyproject.toml"), "build-system").get("requires")
+    requires = {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else set()
+    major, minor = map(int, python.split("."))
+    found = find_extension_sources(source, python=(major, minor), env=env, requires=requirement_names(requires))
+    return [one._asdict() for one in found]
 
 
 def all_lies(wheel: Path, members: Sequence[str], extensions: Sequence[str]) -> list[dict[str, Any]]:

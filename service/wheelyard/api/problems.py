@@ -102,6 +102,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.WheelClaimsFalseError: 422,
     errors.InvalidWheelError: 422,
     errors.NoTargetFitsError: 422,
+    errors.SdistNotBuiltError: 422,
     errors.GraftRefusedError: 422,
     errors.PolicyFloorError: 422,
     errors.VerifyFailedError: 422,

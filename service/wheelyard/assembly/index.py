@@ -9,16 +9,19 @@ from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
 from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.host.state_dir import StateDir
-from wheelyard.adapters.resolver.own_projects import NO_PLACES, FetchFile, OwnNames, OwnSource
+from wheelyard.adapters.resolver.own_projects import OwnNames, OwnSource
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.periodic import PostgresPeriodic
+from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
+from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
+from wheelyard.domain.index.uploads import UPLOAD_SCHEME
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import SourceIndex, WheelIndex, WheelStorage, WheelStore
@@ -99,17 +102,16 @@ def own_source(
     database: Database,
     index: IndexBackends,
     upstream: SourceIndex,
-    *,
-    places: Mapping[str, FetchFile] = NO_PLACES,
 ) -> OwnSource:
-    """Make the source that never asks upstream for the organisation's own projects."""
+    """Make the source that has what was brought, and never asks upstream for the organisation's own projects."""
     sdists = PostgresSdists(database)
+    cache = ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes)
     return OwnSource(
         upstream,
         names=OwnNames(OwnProjects.of(settings.own_projects), sdists),
         sdists=sdists,
         own=own_wheels(settings, database, index),
-        places=places,
+        places={UPLOAD_SCHEME: BroughtFiles(PostgresUploadBytes(database), cache).fetch},
     )
 
 

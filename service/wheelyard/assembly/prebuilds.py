@@ -88,7 +88,6 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
         read=_read_dependencies(backends),
         store=store,
         wheels=wheels,
-        sdists=PostgresSdists(database),
         builds=builds,
         workers=PostgresFleet(database),
         advance=advance,

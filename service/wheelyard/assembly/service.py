@@ -15,6 +15,7 @@ from wheelyard.adapters.host.disk import check_free_space, measure_disk
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.recipes.stored import StoredRecipes
+from wheelyard.adapters.resolver.sdists import read_brought_sdist
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
@@ -22,6 +23,7 @@ from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.recipes import PostgresRecipes
 from wheelyard.adapters.store.uploads import PostgresUploads
@@ -48,11 +50,13 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels, PublishSdists
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
+from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.sdists import ReadSdists
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
 from wheelyard.wheel_files.received import ReceivedFile
@@ -82,10 +86,11 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
     sdists = publish_sdists(database, backends.index, backends.source)
+    prebuilds = make_prebuilds(backends, builds=builds, request_build=request_build)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
-        prebuilds=make_prebuilds(backends, builds=builds, request_build=request_build),
+        prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
         parsers=backends.parsers,
         tokens=tokens,
@@ -115,7 +120,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
-        uploads=_upload_services(settings, database, builds, logs, plan=request_build, stopping=stopping),
+        uploads=_upload_services(backends, builds, logs, prebuilds=prebuilds, stopping=stopping),
         index=index_services(settings, database, backends.index, targets=request_build.targets()),
         builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
         image_content=image_reader(parts) if builds_here else None,
@@ -124,17 +129,13 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     )
 
 
-def _upload_services(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
-    database: Database,
-    builds: PostgresBuilds,
-    logs: PostgresLogs,
-    *,
-    plan: RequestBuild,
-    stopping: asyncio.Event,
+def _upload_services(
+    backends: Backends, builds: PostgresBuilds, logs: PostgresLogs, *, prebuilds: Prebuilds, stopping: asyncio.Event
 ) -> UploadServices:
     """Make what takes files, on the disk of this process until they are in the database."""
-    store, folder = PostgresUploads(database, builds), StateDir(settings.state_dir).received
+    settings, database = backends.parts.settings, backends.database
+    store = PostgresUploads(database, builds, PostgresPrebuilds(database, limits=open_limits(settings)))
+    folder = StateDir(settings.state_dir).received
 
     def check_room(wanted_bytes: int) -> None:
         check_free_space(settings.state_dir, settings.disk_floor_bytes, wanted_bytes=wanted_bytes)
@@ -143,7 +144,14 @@ def _upload_services(  # noqa: PLR0913  (assembly has many parts)
         return ReceivedFile(folder, limit_bytes=settings.limit_upload_bytes, check_room=check_room)
 
     return UploadServices(
-        bring=BringFile(plan=plan, store=store, builds=builds, logs=logs, stopping=stopping),
+        bring=BringFile(
+            plan=prebuilds.advance.request_build,
+            store=store,
+            builds=builds,
+            logs=logs,
+            read_sdist=ReadSdists(prebuilds, backends.parsers, read_brought_sdist),
+            stopping=stopping,
+        ),
         store=store,
         receive=receive,
         limit_bytes=settings.limit_upload_bytes,

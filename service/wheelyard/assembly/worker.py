@@ -36,7 +36,6 @@ from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
-from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.archives import suite_archives
@@ -68,7 +67,7 @@ from wheelyard.interfaces import (
 )
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.pipeline.job import Tools, learn_nothing
+from wheelyard.pipeline.job import Tools, learn_nothing, no_sdists
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
@@ -263,11 +262,7 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
     return attempt_tools(
         backends.parts,
         worker_name(settings),
-        source=BroughtFiles(
-            backends.source,
-            PostgresUploadBytes(backends.database),
-            ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes),
-        ),
+        source=backends.source,
         parsers=backends.parsers,
         own=own_wheels(settings, backends.database, backends.index),
         sdists=PostgresSdists(backends.database),
@@ -337,6 +332,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         builders=tuple(parts.catalogue.builders()),
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
+        sdists_of=sdists.sdists_of if sdists else no_sdists,
         network_for_recipes=settings.recipe_network is not None,
         repositories=git_repositories(settings),
         ca_bundle=_certificates(settings),

@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     )
     from wheelyard.api.schemas.statistics import QueueView, StatisticsView
     from wheelyard.api.schemas.workers import WorkerView
+    from wheelyard.domain.prebuilds.sdists import NamedTargets
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 # The service sends a comment every few seconds while nothing happens.
@@ -247,13 +248,14 @@ class WheelyardClient:
 
         return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
 
-    def push(self, file: BufferedReader, filename: str) -> FileView:
-        """Upload a file, without waiting for the end of its test."""
+    def push(self, file: BufferedReader, filename: str, *, targets: NamedTargets) -> FileView:
+        """Upload a file, without waiting for the end of its test. The targets are for an sdist."""
         from wheelyard.api.schemas.files import FileView
 
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        params = {"filename": filename, "sha256": sha256, "wait": "false"}
+        params: dict[str, str | list[str]] = {"filename": filename, "sha256": sha256, "wait": "false"}
+        params |= {"pythons": list(targets.pythons), "platforms": list(targets.platforms)}
         with self._reaching():
             response = self._http.post("/v1/files", params=params, content=file, timeout=_RESOLVE_TIMEOUT)
         if not response.is_success:

@@ -137,6 +137,8 @@ def report_pushed(filename: str, upload: FileView | None, problem: Problem | Non
         return Group(heading, *_facts(facts, style="bold red"), *_build_fact(upload))
     if upload.state is not UploadState.PUBLISHED:
         return Group(heading, _fact("result", upload.state, "bold"), *_build_fact(upload))
+    if upload.request_id is not None:
+        return Group(heading, *_sdist_facts(upload))
     if upload.wheel_filename in {None, upload.filename}:
         return Group(heading, _fact("result", "published, unchanged", "bold green"))
     return Group(
@@ -146,6 +148,16 @@ def report_pushed(filename: str, upload: FileView | None, problem: Problem | Non
         *(_fact("change", sentence) for sentence in upload.changes),
         *(_fact("warning", warning, "yellow") for warning in upload.warnings),
     )
+
+
+def _sdist_facts(upload: FileView) -> Iterator[Text]:
+    """Yield the wheels of a published sdist, each on a line of its own, and what is left to do for it."""
+    count = "1 wheel" if len(upload.wheels) == 1 else f"{len(upload.wheels)} wheels"
+    yield _fact("result", f"published, with {count}", "bold green")
+    yield from (Text(f"    {plain_line(name)}", style="bold green") for name in upload.wheels)
+    if not upload.is_done:
+        yield _fact("targets", f"{upload.open_targets} are still open")
+    yield _fact("request", f"wheelyard request {upload.request_id}")
 
 
 def _facts(facts: list[tuple[str, str]], *, style: str) -> Iterator[Text]:
@@ -158,6 +170,8 @@ def _facts(facts: list[tuple[str, str]], *, style: str) -> Iterator[Text]:
 def _build_fact(upload: FileView | None) -> Iterator[Text]:
     if upload is not None and upload.build_id is not None:
         yield _fact("log", f"wheelyard logs {upload.build_id}")
+    if upload is not None and upload.request_id is not None:
+        yield _fact("request", f"wheelyard request {upload.request_id}")
 
 
 def _fact(name: str, value: str, style: str = "default") -> Text:

@@ -1,5 +1,6 @@
 """Print published wheels, and the differences between devpi and the listed wheels."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,12 @@ from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.uploads import UploadState
 from wheelyard.domain.index.wheels import Standing
+from wheelyard.domain.prebuilds.sdists import ALL_TARGETS, NamedTargets
 from wheelyard.errors import InvalidWheelError, NotFoundError, PublishForbiddenError
 
+_POLL_SECONDS: Final = 1.0
+_LISTED_SECONDS: Final = 60.0
+"""How long to wait for the listing of an sdist after the last of its builds, which takes seconds."""
 _FOR_ALL: Final = frozenset({ExitCode.OPERATOR, ExitCode.UNAUTHENTICATED})
 """Exit codes of problems that each further file would have, too."""
 
@@ -62,12 +67,21 @@ class _Pushed:
         return ExitCode.BUILD_FAILED if refused else ExitCode.OK
 
 
-def push_files(client: WheelyardClient, files: Sequence[Path], *, wait: bool, as_json: bool) -> ExitCode:
+def push_files(
+    client: WheelyardClient,
+    files: Sequence[Path],
+    *,
+    targets: NamedTargets = ALL_TARGETS,
+    wait: bool,
+    as_json: bool,
+) -> ExitCode:
     """Upload files, all of them first; with ``wait``, wait until each is published or refused. Print what became of it.
+
+    The targets are for sdists. Wheels of an sdist are waited for, too.
 
     A file that is refused does not stop the others; return the exit code of the first one.
     """
-    pushed = [_push(client, file, as_json=as_json) for file in files]
+    pushed = [_push(client, file, targets, as_json=as_json) for file in files]
     if wait:
         pushed = [_wait_for(client, one) for one in pushed]
     if as_json:
@@ -80,13 +94,13 @@ def push_files(client: WheelyardClient, files: Sequence[Path], *, wait: bool, as
     return next((one.exit_code for one in pushed if one.exit_code is not ExitCode.OK), ExitCode.OK)
 
 
-def _push(client: WheelyardClient, file: Path, *, as_json: bool) -> _Pushed:
+def _push(client: WheelyardClient, file: Path, targets: NamedTargets, *, as_json: bool) -> _Pushed:
     """Upload one file; raise ProblemError for what concerns the others, too."""
     if not file.is_file():
         return _Pushed(file=file, problem=Problem.of(NotFoundError(kind="file", name=str(file))))
     try:
         with file.open("rb") as stream:
-            upload = client.push(stream, file.name)
+            upload = client.push(stream, file.name, targets=ALL_TARGETS if file.suffix == ".whl" else targets)
     except OSError as error:
         reason = f"it cannot be read ({error.strerror or type(error).__name__})"
         return _Pushed(file=file, problem=Problem.of(InvalidWheelError(file=file.name, reason=reason)))
@@ -95,16 +109,32 @@ def _push(client: WheelyardClient, file: Path, *, as_json: bool) -> _Pushed:
             raise
         return _Pushed(file=file, problem=error.problem)
     if not as_json and not upload.state.is_final:
-        note(f"{file.name}: uploaded, build {upload.build_id}")
+        follows = f"request {upload.request_id}" if upload.request_id else f"build {upload.build_id}"
+        note(f"{file.name}: uploaded, {follows}")
     return _Pushed(file=file, upload=upload)
 
 
 def _wait_for(client: WheelyardClient, pushed: _Pushed) -> _Pushed:
     upload = pushed.upload
-    if upload is None or upload.state.is_final or upload.build_id is None:
+    if upload is None or upload.is_done:
+        return pushed
+    if upload.request_id is not None:
+        return replace(pushed, upload=_wait_for_wheels(client, upload, upload.request_id))
+    if upload.build_id is None:
         return pushed
     show_events(client.follow(upload.build_id), label=f"{upload.project} {upload.version}", with_log=False)
     return replace(pushed, upload=client.uploaded(upload.filename))
+
+
+def _wait_for_wheels(client: WheelyardClient, upload: FileView, request_id: str) -> FileView:
+    """Wait for the end of a request, and for the sdist, which is published after its first wheel."""
+    note(f"{upload.filename}: its wheels are being built")
+    for _ in client.follow_request(request_id):
+        pass
+    end = time.monotonic() + _LISTED_SECONDS
+    while not (upload := client.uploaded(upload.filename)).is_done and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
+    return upload
 
 
 def _pushed_document(pushed: _Pushed) -> dict[str, object]:

@@ -287,7 +287,8 @@ class UploadConflictError(CallerError):
         differs = f", with other bytes (sha256 {held[:12]}, not {ours[:12]})" if held != ours else ""
         super().__init__(
             f"{file} already exists{differs}: {why}.",
-            "A file name always stands for the same bytes. Upload it as another version, or with a build tag.",
+            "A file name always stands for the same bytes, and a release has one sdist. Upload it as another version, "
+            "or a wheel with a build tag.",
         )
 
 
@@ -312,9 +313,8 @@ class UploadUnsupportedError(CallerError):
     def __init__(self, *, file: str, kind: str) -> None:
         self.file, self.kind = file, kind
         super().__init__(
-            f"{file} is {kind}, and only wheels are accepted.",
-            "Build a wheel of it, for instance with 'python -m build --wheel', and upload that. "
-            "'wheelyard build NAME' builds releases of the upstream index.",
+            f"{file} is {kind}. Accepted are wheels (.whl) and sdists (.tar.gz, or .zip).",
+            "Make an sdist or a wheel with 'python -m build', and upload that.",
         )
 
 

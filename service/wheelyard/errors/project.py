@@ -59,9 +59,22 @@ class InvalidSdistError(ProjectError):
 
     code = "invalid-sdist"
 
-    def __init__(self, *, file: str, reason: str) -> None:
+    def __init__(self, *, file: str, reason: str, remedy: str = "Report it to the project. Nothing was built.") -> None:
         self.file, self.reason = file, reason
-        super().__init__(f"{file} is not a usable sdist: {reason}.", "Report it to the project. Nothing was built.")
+        super().__init__(f"{file} is not a usable sdist: {reason}.", remedy)
+
+
+class SdistNotBuiltError(ProjectError):
+    """No wheel was made from an sdist that was brought, for any of its targets."""
+
+    code = "sdist-not-built"
+
+    def __init__(self, *, file: str, reason: str, remedy: str = "") -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"No wheel could be made from {file}: {reason.rstrip('.')}.",
+            remedy or "The request for its wheels lists each target with its build. Correct the sdist, or its recipe.",
+        )
 
 
 class GitSourceRefusedError(ProjectError):
@@ -391,7 +404,7 @@ class InvalidWheelError(ProjectError):
 
 
 class NoTargetFitsError(ProjectError):
-    """No target of the catalogue accepts a brought wheel's tags, so that nothing can prove it."""
+    """No target accepts a brought wheel's tags, or the Python that an sdist requires, so that nothing can prove it."""
 
     code = "no-target-fits"
 

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from wheelyard.domain.builds.build import BuildOrder
+from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.uploads import NewUpload, StoredUpload, Upload, UploadFilter, UploadPage
+from wheelyard.domain.prebuilds.prebuild import Prebuild
 from wheelyard.domain.trace import NO_TRACE, Trace
 
 
@@ -41,6 +43,14 @@ class UploadStore(UploadBytes, Protocol):
         If its name stands for the same bytes already, pending or published, return that file and submit nothing. A file
         that was refused gives its name free. Raises UploadConflictError if the name stands for other bytes, here or on
         the index, and TooMuchOpenError.
+        """
+        ...
+
+    async def submit_sdist(self, upload: NewUpload, sdist: BroughtSdist, request: Prebuild) -> StoredUpload:
+        """Store an sdist whose bytes are stored, and the request for its wheels, in one transaction.
+
+        Its project is the organisation's own from then on. As ``submit``, and raises UploadConflictError too if the
+        release has another sdist that was not refused, or wheels that were built from another source.
         """
         ...
 

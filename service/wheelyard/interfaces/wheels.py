@@ -79,13 +79,6 @@ class WheelStorage(Protocol):
 class SdistStore(Protocol):
     """The sdists that others brought."""
 
-    async def record(self, sdist: BroughtSdist) -> BroughtSdist:
-        """Record an sdist, and return it as it is recorded; the same bytes again are no error.
-
-        Raises IndexConflictError for other bytes under its name, or another sdist of its release.
-        """
-        ...
-
     async def find(self, filename: str) -> BroughtSdist:
         """Return an sdist; raise NotFoundError."""
         ...
@@ -100,10 +93,6 @@ class SdistStore(Protocol):
 
     async def place_of(self, filename: str) -> SdistPlace:
         """Return where the bytes of an sdist are now; raise NotFoundError."""
-        ...
-
-    async def note_request(self, filename: str, request_id: str) -> None:
-        """Record which request has its wheels built; raise NotFoundError."""
         ...
 
     async def due(self) -> tuple[DueSdist, ...]:

@@ -5,13 +5,16 @@ Resolve and publish are those of every build; ``pipeline/steps.py`` decides whic
 
 import asyncio
 import calendar
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+
+from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import GraftedLibrary, Stage, Wheel
+from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.catalogue.brought import builders_served, oldest_claim
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
@@ -21,6 +24,8 @@ from wheelyard.domain.packaging.pythons import oldest_allowed
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.errors import (
+    DownloadFailedError,
+    HashMismatchError,
     InvalidWheelError,
     ProjectError,
     RepairFailedError,
@@ -34,7 +39,7 @@ from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWhee
 from wheelyard.pipeline.prepare import builder_of, source_of
 from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
 from wheelyard.pipeline.verify import verify
-from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes
+from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes, read_sources
 from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel, tag_of
 from wheelyard.zip_files import open_zip
 
@@ -45,8 +50,26 @@ _SHOWN_PATHS: Final = 10
 
 
 async def fetch_wheel(job: Job, tools: Tools) -> Job:
-    """Fetch the wheel by its hash."""
-    return job.knowing(brought=await tools.source.fetch(source_of(job.claim.order)))
+    """Fetch the wheel by its hash, and the sdist of its release if that was brought too."""
+    return job.knowing(
+        brought=await tools.source.fetch(source_of(job.claim.order)), sdist=await _sdist_beside(job, tools)
+    )
+
+
+async def _sdist_beside(job: Job, tools: Tools) -> Path | None:
+    """Return the sdist that shows which extension modules the wheel should have; None if there is none at hand."""
+    order = job.claim.order
+    sdists = await tools.sdists_of(canonicalize_name(order.project))
+    file = next((one for one in sdists if str(one.version) == order.version), None)
+    if file is None:
+        return None
+    try:
+        path = await tools.source.fetch(file)
+    except (DownloadFailedError, HashMismatchError) as error:
+        await job.note(f"The wheel is not compared with {file.filename}: {error}")
+        return None
+    await job.note(f"compared with {file.filename}, which was uploaded too")
+    return path
 
 
 async def prepare_repair(job: Job, tools: Tools) -> Job:
@@ -99,8 +122,9 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
         ExtensionMissingError, GraftRefusedError, PolicyFloorError: it is not what its project's recipe promises.
     """
     built = known(job.built)
-    path, file, report, changes = await _repair_where_needed(job, tools)
-    repaired = await accept(job, tools, report, path, file)
+    path, file, report, changes, sources = await _repair_where_needed(job, tools)
+    suggested = job.knowing(built=replace(built, sources=sources))
+    repaired = await accept(suggested, tools, report, path, file)
     said = tuple(_describe_changes(built.path, repaired, report, changes)) if changes.is_changed else ()
     for sentence in said or ("It is right as it is: nothing was changed.",):
         await job.note(sentence)
@@ -114,6 +138,8 @@ class _Repair(NamedTuple):
     file: WheelFile
     report: RepairReport
     changes: BroughtChanges
+    sources: tuple[ExtensionSource, ...]
+    """The extension modules that the sdist of its release suggests; none without that sdist."""
 
 
 async def _repair_where_needed(job: Job, tools: Tools) -> _Repair:
@@ -139,10 +165,14 @@ async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
     tag = build_tag(tools.build_number, suite=order.builder)
     async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
         await conversation.send_file(built.path)
+        if job.sdist is not None:
+            await conversation.send_file(job.sdist)
         await conversation.send(
             "repair",
             brought=True,
             wheel=built.path.name,
+            sdist=job.sdist.name if job.sdist is not None else None,
+            python_version=order.target.python,
             platform=order.target.platform,
             build_tag=tag,
             epoch=built.epoch,
@@ -152,19 +182,20 @@ async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
             graft=list(order.recipe.grafted_beyond_policy),
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
-        changes = _read_changes(conversation, message)
+        changes = _read_parts(conversation, read_changes, message)
         if changes.is_changed:
             path = received_wheel(conversation, message)
             file = await check_tagged(conversation, path, job, tag)
         else:
             path = built.path
             file = await check(conversation, path, job)
-        return _Repair(path, file, _read_report(conversation, job, message, file), changes)
+        sources = _read_parts(conversation, read_sources, message) if job.sdist is not None else ()
+        return _Repair(path, file, _read_report(conversation, job, message, file), changes, sources)
 
 
-def _read_changes(conversation: Conversation, message: Message) -> BroughtChanges:
+def _read_parts(conversation: Conversation, read: Callable[[Mapping[str, Any]], T], message: Message) -> T:
     try:
-        return read_changes(message.fields)
+        return read(message.fields)
     except ValueError as error:
         raise conversation.refuse(f"its report cannot be read ({error})") from error
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
+from packaging.utils import NormalizedName
+
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
@@ -12,6 +14,7 @@ from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
@@ -30,6 +33,11 @@ from wheelyard.interfaces import (
 from wheelyard.pipeline.limits import LimitRules
 
 T = TypeVar("T")
+
+
+async def no_sdists(_: NormalizedName) -> tuple[IndexFile, ...]:
+    """Return no sdists, where none were brought."""
+    return ()
 
 
 async def learn_nothing(_: str) -> None:
@@ -64,6 +72,8 @@ class Tools:
     """Labels of every container, beside the job's own."""
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing
     """Returns the version and the healing of the newest healed build of a project; None if there is none."""
+    sdists_of: Callable[[NormalizedName], Awaitable[tuple[IndexFile, ...]]] = no_sdists
+    """Returns the sdists of a project that others brought, which a wheel of its release is compared with."""
     suites: tuple[str, ...] = ()
     """All suites of the catalogue, in its order."""
     builders: tuple[BuilderChoice, ...] = ()

@@ -33,13 +33,13 @@ from wheelyard.domain.prebuilds.prebuild import (
     releases_of,
     with_releases,
 )
-from wheelyard.domain.prebuilds.sdists import default_targets, items_of, usable_targets
+from wheelyard.domain.prebuilds.sdists import ALL_TARGETS, NamedTargets, default_targets, items_of, usable_targets
 from wheelyard.domain.prebuilds.webhook import Webhook
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NoTargetFitsError, NotYoursError
-from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, SdistStore, WheelStore
+from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -73,7 +73,6 @@ class Prebuilds:
     read: ReadDependencies
     store: PrebuildStore
     wheels: WheelStore
-    sdists: SdistStore
     builds: BuildStore
     workers: FleetStore
     advance: AdvancePrebuild
@@ -120,53 +119,37 @@ class Prebuilds:
         note_end(finished)
         return finished
 
-    async def order_wheels_of(
-        self,
-        sdist: BroughtSdist,
-        *,
-        requested_by: str,
-        targets: Sequence[Target] = (),
-        trace: Trace = NO_TRACE,
+    async def wheels_of(
+        self, sdist: BroughtSdist, *, named: NamedTargets = ALL_TARGETS, trace: Trace = NO_TRACE
     ) -> Prebuild:
-        """Record a brought sdist, and store the request for its wheels; the same again returns that request.
-
-        Its project is the organisation's own from then on. After a crash in between, call it again.
+        """Return the request for the wheels of an sdist, to be stored with it.
 
         Args:
-            sdist: The sdist; its bytes are where its URL says until a wheel of it is published.
-            requested_by: Who brought it.
-            targets: The targets that are named; without any, all that a worker can build.
+            sdist: The sdist, and who brought it.
+            named: The Pythons and platforms that are named; without any, all targets that a worker can build.
             trace: The request that it came with.
 
-        Raises IndexConflictError if another sdist of the release is there, NoTargetFitsError if it can have a wheel for
-        none of the targets, UnknownTargetError, and TooMuchOpenError.
+        Raises NoTargetFitsError if it can have a wheel for none of the targets, and UnknownTargetError.
         """
         known = self.advance.request_build.targets()
-        wanted = tuple(targets) or default_targets(known, await self._architectures())
+        wanted = named.among(known) if named else default_targets(known, await self._architectures())
         chosen = await asyncio.to_thread(self._usable, sdist, wanted)
         if not chosen:
             raise NoTargetFitsError(
                 wheel=sdist.filename, requires_python=sdist.requires_python, known=[str(target) for target in wanted]
             )
-        stored = await self.sdists.record(sdist)
-        if stored.request_id is not None and not targets:
-            return await self.store.get(stored.request_id)
-        prebuild = Prebuild(
+        return Prebuild(
             id=str(self.new_id()),
-            requested_by=requested_by,
+            requested_by=sdist.brought_by,
             created_at=self.now(),
             finished_at=None,
             cancelled=False,
             targets=chosen,
             prefer=Prefer.OWN,
-            items=items_of(stored, chosen),
+            items=items_of(sdist, chosen),
             skipped=(),
             trace=trace,
         )
-        await self.store.create(prebuild)
-        await self.sdists.note_request(stored.filename, prebuild.id)
-        _log.info("sdist-ordered", prebuild=prebuild.id, filename=stored.filename, requested_by=requested_by)
-        return prebuild
 
     def _usable(self, sdist: BroughtSdist, targets: Sequence[Target]) -> tuple[Target, ...]:
         version, plan = read_version(sdist.version), self.advance.request_build

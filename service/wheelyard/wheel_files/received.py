@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import tempfile
 import threading
 from collections.abc import Callable
@@ -57,6 +58,14 @@ class ReceivedFile:
         """The file, to be read from wherever a reader seeks."""
         with self._lock:
             return self._open()
+
+    @property
+    def path(self) -> Path:
+        """A path by which other processes of the same user can open it, as long as it is open here."""
+        with self._lock:
+            stream = self._open()
+            stream.flush()
+            return Path(f"/proc/{os.getpid()}/fd/{stream.fileno()}")
 
     def read_part(self, offset: int, size: int) -> bytes:
         """Return a part of the file."""

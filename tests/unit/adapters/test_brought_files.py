@@ -9,8 +9,8 @@ import pytest
 from packaging.version import Version
 from tests.contract.samples import BEGINNING, ManualClock
 from tests.fakes.builds import MemoryBuilds
+from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.records import MemoryState
-from tests.fakes.sources import MemorySourceIndex
 from tests.fakes.uploads import MemoryUploads
 
 from wheelyard.adapters.upstream.brought import BroughtFiles
@@ -35,13 +35,13 @@ class CountingUploads(MemoryUploads):
 @pytest.fixture
 def uploads() -> CountingUploads:
     state = MemoryState(clock=ManualClock(BEGINNING))
-    return CountingUploads(state, MemoryBuilds(state))
+    return CountingUploads(state, MemoryBuilds(state), MemoryPrebuilds(state))
 
 
 @pytest.fixture
 def source(uploads: CountingUploads, tmp_path: Path) -> BroughtFiles:
     cache = ContentCache(root=tmp_path / "cache", floor_bytes=0)
-    return BroughtFiles(MemorySourceIndex(tmp_path / "index"), uploads, cache)
+    return BroughtFiles(uploads, cache)
 
 
 def file_of(content: bytes, url: str = "upload:one") -> IndexFile:
@@ -70,11 +70,3 @@ async def test_parts_with_other_bytes_are_refused_and_leave_nothing(
 async def test_file_whose_bytes_were_deleted_is_to_be_uploaded_again(source: BroughtFiles) -> None:
     with pytest.raises(DownloadFailedError, match="upload it again"):
         await source.fetch(file_of(b"bytes"))
-
-
-async def test_everything_else_comes_from_the_index(source: BroughtFiles, tmp_path: Path) -> None:
-    index = MemorySourceIndex(tmp_path / "index")
-    index.add(NAME, b"upstream")
-    mixed = BroughtFiles(index, source._store, source._cache)
-    (file,) = (await mixed.project(file_of(b"").project)).files
-    assert (await mixed.fetch(file)).read_bytes() == b"upstream"

@@ -12,13 +12,20 @@ from tests.contract.samples import sample_failure, sample_wheel
 from tests.unit.cli_harness import client_of, event_answer, problem
 from tests.unit.cli_service import Service
 from tests.unit.pipeline_harness import make_wheel
+from tests.unit.sdist_files import SDIST, pack_sdist
 
+from wheelyard.api.schemas.files import FileView
+from wheelyard.api.schemas.requests import RequestView
+from wheelyard.api.schemas.wheels import FailureView
 from wheelyard.cli.problem import ExitCode, ProblemError
 from wheelyard.cli.wheels import push_files
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.uploads import UploadState
+from wheelyard.domain.prebuilds.sdists import NamedTargets
 
 NAME = "demo-1.0-py3-none-any.whl"
+WHEEL_OF_SDIST = "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_36_x86_64.whl"
 PUBLISHED = Outcome(status=Status.SUCCEEDED, wheel=replace(sample_wheel(), filename=NAME, url="https://index/x"))
 REPAIRED = Outcome(
     status=Status.SUCCEEDED,
@@ -130,7 +137,7 @@ def test_published_file_is_waited_for(service: Service, wheel: Path, capsys: pyt
 def test_file_that_is_refused_at_once_does_not_stop_the_others(
     service: Service, wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sdist = tmp_path / "demo-1.0.tar.gz"
+    sdist = tmp_path / "demo-1.0.tar.bz2"
     sdist.write_bytes(b"sdist")
     files = [tmp_path / "missing.whl", sdist, wheel]
     assert push_files(service.client, files, wait=False, as_json=True) is ExitCode.CALLER
@@ -150,3 +157,91 @@ def test_wrong_token_ends_the_command(wheel: Path) -> None:
     client = client_of(lambda _: problem(401, "unauthenticated"))
     with pytest.raises(ProblemError):
         push_files(client, [wheel, wheel], wait=True, as_json=False)
+
+
+@pytest.fixture
+def sdist(tmp_path: Path) -> Path:
+    path = tmp_path / SDIST
+    path.write_bytes(pack_sdist())
+    return path
+
+
+def test_sdist_is_uploaded_for_the_targets_that_are_named(
+    service: Service, wheel: Path, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = NamedTargets(pythons=("3.13", "3.11"), platforms=("manylinux_2_36_x86_64",))
+    files = [sdist, wheel]
+    assert push_files(service.client, files, targets=targets, wait=False, as_json=False) is ExitCode.OK
+    said = capsys.readouterr()
+    upload = service.run(service.harness.api.services.uploads.store.find(SDIST))
+    assert f"{SDIST}\n  result   pending\n  request  wheelyard request {upload.sdist.request_id}\n" in said.out
+    assert f"{SDIST}: uploaded, request {upload.sdist.request_id}" in said.err
+    request = service.run(service.harness.api.services.prebuilds.get(upload.sdist.request_id))
+    assert {(one.python, one.platform) for one in request.targets} == {
+        ("3.13", "manylinux_2_36_x86_64"),
+        ("3.11", "manylinux_2_36_x86_64"),
+    }
+
+
+def sdist_story(service: Service, sdist: Path) -> tuple[FileView, RequestView]:
+    """Return what the service says of an sdist and its request, before anything was built."""
+    push_files(service.client, [sdist], wait=False, as_json=True)
+    upload = service.client.uploaded(SDIST)
+    assert upload.request_id is not None
+    return upload, service.client.request(upload.request_id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        (
+            {"state": UploadState.PUBLISHED, "wheels": (WHEEL_OF_SDIST,)},
+            ExitCode.OK,
+            f"  result   published, with 1 wheel\n    {WHEEL_OF_SDIST}\n  request  wheelyard request ",
+        ),
+        (
+            {"state": UploadState.REFUSED, "failure": FailureView.model_validate(sample_failure())},
+            ExitCode.BUILD_FAILED,
+            f"  result   refused: {sample_failure().code}\n",
+        ),
+    ],
+    ids=["published", "refused"],
+)
+def test_wheels_of_an_sdist_are_waited_for_and_then_the_sdist(  # noqa: PLR0913, PLR0917  (parameters and fixtures)
+    service: Service,
+    sdist: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    code: ExitCode,
+    says: str,
+) -> None:
+    monkeypatch.setattr("wheelyard.cli.wheels._POLL_SECONDS", 0)
+    upload, request = sdist_story(service, sdist)
+    after = upload.model_copy(update={**changes, "is_done": True, "open_targets": 0})
+    over = request.model_copy(update={"finished_at": request.created_at})
+    looks = iter([upload, upload, after])
+
+    def answer(asked: httpx.Request) -> httpx.Response:
+        if asked.method == "POST":
+            return httpx.Response(202, json=upload.model_dump(mode="json"))
+        if asked.url.path.endswith("/events"):
+            return event_answer([("1", "update", over.model_dump(mode="json"))])
+        return httpx.Response(200, json=next(looks).model_dump(mode="json"))
+
+    capsys.readouterr()
+    assert push_files(client_of(answer), [sdist], wait=True, as_json=False) is code
+    said = capsys.readouterr()
+    assert f"{SDIST}\n{says}" in said.out
+    assert next(looks, None) is None, "it was looked for until it was done"
+
+
+def test_sdist_that_is_published_while_wheels_are_open_says_so(
+    service: Service, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload, _ = sdist_story(service, sdist)
+    open_one = upload.model_copy(update={"state": UploadState.PUBLISHED, "wheels": (WHEEL_OF_SDIST,)})
+    capsys.readouterr()
+    client = client_of(lambda _: httpx.Response(200, json=open_one.model_dump(mode="json")))
+    assert push_files(client, [sdist], wait=False, as_json=False) is ExitCode.OK
+    assert f"  targets  {upload.open_targets} are still open\n" in capsys.readouterr().out

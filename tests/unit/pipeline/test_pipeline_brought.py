@@ -6,9 +6,10 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from packaging.utils import NormalizedName
 from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.unit.pipeline.test_pipeline_repair import GRAFTED, NATIVE_REPORT, explained
 from tests.unit.pipeline_harness import (
@@ -25,11 +26,14 @@ from tests.unit.pipeline_harness import (
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Wheel
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Policy
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
+    ExtensionMissingError,
     InvalidWheelError,
     NoTargetFitsError,
+    OwnProjectError,
     RepairFailedError,
     UntrustedOutputError,
     VerifyFailedError,
@@ -63,9 +67,20 @@ def bringing(
     return pipeline
 
 
-async def go(pipeline: PipelineHarness, *scripts: Script, builders: tuple[BuilderChoice, ...] = BUILDERS) -> Job:
+async def go(
+    pipeline: PipelineHarness,
+    *scripts: Script,
+    builders: tuple[BuilderChoice, ...] = BUILDERS,
+    sdists: tuple[IndexFile, ...] = (),
+) -> Job:
+    """Run all stages; ``sdists`` of the project were brought too."""
+
+    async def sdists_of(project: NormalizedName) -> tuple[IndexFile, ...]:
+        assert project == "demo"
+        return sdists
+
     pipeline.engine = MemoryEngine(*scripts)
-    tools: Tools = replace(pipeline.tools, builders=builders)
+    tools: Tools = replace(pipeline.tools, builders=builders, sdists_of=sdists_of)
     job = pipeline.job
     for step in pipeline.steps:
         job = await step.act(job, tools)
@@ -334,3 +349,52 @@ async def test_requires_python_that_excludes_the_tag_is_refused_before_any_conta
         await go(pipeline)
     assert [lie.kind for lie in caught.value.lies] == ["requires-python-mismatch"]
     assert pipeline.engine.runs == []
+
+
+DECLARED: Final = {"name": "demo._lost", "where": "pyproject.toml", "certain": True, "required": True}
+
+
+def comparing(files: dict[str, bytes], sources: object) -> Script:
+    """Play an agent that has compared the wheel with the sdist."""
+
+    async def script(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        files.update({name: file.data for name, file in agent.files.items()})
+        assert (job["sdist"], job["python_version"]) == ("demo-1.0.tar.gz", "3.13")
+        agent.send("report", wheel=job["wheel"], is_changed=False, sources=sources, **NATIVE_REPORT)
+
+    return script
+
+
+async def test_extension_that_the_brought_sdist_declares_and_the_wheel_lacks_refuses_it(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    sdist = pipeline.source.add("demo-1.0.tar.gz", b"sdist")
+    pipeline.source.project_fault = OwnProjectError(
+        project="demo", pattern=None
+    )  # as of any project with such an sdist
+    files: dict[str, bytes] = {}
+    with pytest.raises(ExtensionMissingError, match=r"demo\._lost") as caught:
+        await go(pipeline, comparing(files, [DECLARED]), sdists=(sdist,))
+    assert caught.value.evidence == ("pyproject.toml declares demo._lost.",)
+    assert files["demo-1.0.tar.gz"] == b"sdist"
+
+
+async def test_sources_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    with pytest.raises(UntrustedOutputError):
+        await go(pipeline, comparing({}, "none"), sdists=(pipeline.source.add("demo-1.0.tar.gz", b"sdist"),))
+
+
+@pytest.mark.parametrize("filename", ["demo-2.0.tar.gz", "demo-1.0.tar.gz"], ids=["another release", "not at hand"])
+async def test_wheel_without_an_sdist_at_hand_is_judged_alone(tmp_path: Path, filename: str) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    sdist = replace(pipeline.source.add(filename, b"sdist"), sha256="00" * 32)
+
+    async def alone(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        assert job["sdist"] is None
+        agent.send("report", wheel=job["wheel"], is_changed=False, **NATIVE_REPORT)
+
+    job = await go(pipeline, alone, *[honest_verify] * 3, sdists=(sdist,))
+    assert known(job.wheel).changes == ()
+    assert ("demo-1.0.tar.gz: " in pipeline.log.text) == (filename == "demo-1.0.tar.gz")

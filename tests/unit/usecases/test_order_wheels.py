@@ -24,7 +24,8 @@ from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.release import allows_python
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
-from wheelyard.errors import IndexConflictError, NoTargetFitsError
+from wheelyard.domain.prebuilds.sdists import NamedTargets
+from wheelyard.errors import NoTargetFitsError, UnknownTargetError
 from wheelyard.usecases.prebuild import Prebuilds
 
 SDIST = "demo-1.0.tar.gz"
@@ -58,7 +59,14 @@ class Harness:
         return self.prebuilds.advance.request_build.targets()
 
     async def order(self, sdist: BroughtSdist, *targets: Target) -> Prebuild:
-        return await self.prebuilds.order_wheels_of(sdist, requested_by="alice", targets=targets)
+        """Store an sdist, and the request for its wheels on some targets; without any, on all."""
+        named = NamedTargets(
+            pythons=tuple(one.python for one in targets), platforms=tuple(one.platform for one in targets)
+        )
+        request = await self.prebuilds.wheels_of(sdist, named=named)
+        self.index.state.sdists[sdist.filename] = replace(sdist, request_id=request.id)
+        await self.prebuilds.store.create(request)
+        return request
 
     async def run(self, prebuild: Prebuild, name: Name) -> tuple[Prebuild, list[Target]]:
         """Advance to the end; return the prebuild and the targets that were built, in their order."""
@@ -166,23 +174,23 @@ async def test_sdist_that_no_target_can_use_is_refused_and_its_name_stays_free(h
     assert harness.index.state.sdists == {}
 
 
-async def test_same_sdist_again_is_the_same_request_and_another_one_is_refused(harness: Harness) -> None:
-    first = await harness.order(brought())
-    assert (await harness.order(brought())).id == first.id
-    assert harness.index.state.sdists[SDIST].request_id == first.id
-    with pytest.raises(IndexConflictError):
-        await harness.order(replace(brought(), sha256="0" * 64))
-    _, built = await harness.run(first, pure)
-    assert len(built) == 1
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (NamedTargets(pythons=("3.4",)), "Python 3.4 on manylinux"),
+        (NamedTargets(platforms=("manylinux_2_5_x86_64",)), "on manylinux_2_5_x86_64"),
+        (NamedTargets(pythons=("3.13", "no Python" * 1000)), "no Python"),
+    ],
+)
+async def test_target_that_there_is_not_is_refused(harness: Harness, named: NamedTargets, says: str) -> None:
+    with pytest.raises(UnknownTargetError, match=says) as caught:
+        await harness.prebuilds.wheels_of(brought(), named=named)
+    assert len(caught.value.summary) < 300
 
 
-async def test_order_that_was_cut_off_is_taken_up_again_and_builds_nothing_twice(harness: Harness) -> None:
-    first = await harness.order(brought())
-    harness.index.state.sdists[SDIST] = brought()  # as after a crash before the request was noted
-    second = await harness.order(brought())
-    assert second.id != first.id
-    _, built = await harness.run(second, pure)
-    assert len(built) == 1
+async def test_python_alone_names_all_platforms_that_have_it(harness: Harness) -> None:
+    request = await harness.prebuilds.wheels_of(brought(), named=NamedTargets(pythons=("3.13",)))
+    assert set(request.targets) == {target for target in harness.targets if target.python == "3.13"}
 
 
 async def test_wheel_that_was_brought_beside_it_is_not_built(harness: Harness) -> None:

@@ -27,7 +27,10 @@ def advance(state: MemoryState, seconds: float) -> None:
 
 
 def periodic(state: MemoryState, retention: Retention) -> PeriodicWork:
-    metrics, uploads = MemoryMetrics(state, MemoryPrebuilds(state)), MemoryUploads(state, MemoryBuilds(state))
+    metrics, uploads = (
+        MemoryMetrics(state, MemoryPrebuilds(state)),
+        MemoryUploads(state, MemoryBuilds(state), MemoryPrebuilds(state)),
+    )
     return PeriodicWork(MemoryPeriodic(state), metrics, uploads, retention)
 
 
@@ -66,7 +69,7 @@ async def test_second_worker_leaves_it_to_the_first_until_the_hour_is_over(state
 
 
 async def test_bytes_of_uploads_that_broke_off_are_deleted(state: MemoryState) -> None:
-    uploads = MemoryUploads(state, MemoryBuilds(state))
+    uploads = MemoryUploads(state, MemoryBuilds(state), MemoryPrebuilds(state))
     await uploads.put_chunk("broken-off", 0, b"bytes")
     work = periodic(state, Retention(logs_days=0, builds_days=0))
     assert await work()

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 from urllib.parse import urlsplit
 
 from packaging.utils import NormalizedName
@@ -18,7 +16,6 @@ from wheelyard.interfaces import SdistStore, SourceIndex
 
 FetchFile = Callable[[IndexFile], Awaitable[Path]]
 """Fetches a file from a place that is no index, into the content cache; see ``SourceIndex.fetch``."""
-NO_PLACES: Final[Mapping[str, FetchFile]] = MappingProxyType({})
 
 
 class OwnNames:
@@ -63,7 +60,7 @@ class OwnSource:
         names: OwnNames,
         sdists: SdistStore,
         own: OwnWheels,
-        places: Mapping[str, FetchFile] = NO_PLACES,
+        places: Mapping[str, FetchFile],
     ) -> None:
         """Set upstream, our index, and what fetches from other places, by the scheme of their URLs."""
         self._upstream = upstream

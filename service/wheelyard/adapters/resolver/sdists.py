@@ -20,6 +20,7 @@ from typing import Final
 from wheelyard.domain.healing.prediction import predict_needs
 from wheelyard.domain.sdist.contents import SdistContents, is_built, is_code, is_telling
 from wheelyard.domain.sdist.need import Need
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidSdistError
 from wheelyard.zip_files import MAX_MEMBERS, open_zip
 
@@ -138,6 +139,40 @@ class _BoundedGzip(gzip.GzipFile):
 
 
 _DEPTH: Final = 2
+_SHOWN: Final = 80
+
+
+def read_brought_sdist(path: Path, filename: str) -> bytes:
+    """Return the PKG-INFO of an sdist that somebody brought, once its members were read; raise RefusedTextError.
+
+    It must be what builds can unpack: one top folder, with one PKG-INFO, and no member outside of it.
+    """
+    try:
+        with open_members(path, filename=filename) as members:
+            return _only_metadata(members)
+    except RefusedTextError:
+        raise
+    except UNREADABLE as error:
+        raise RefusedTextError(f"it cannot be read ({error})") from error
+
+
+def _only_metadata(members: Iterator[Member]) -> bytes:
+    folders: set[str] = set()
+    found: list[bytes] = []
+    for name, read in members:
+        parts = [part for part in name.split("/") if part not in {"", "."}]
+        if name.startswith("/") or ".." in parts or "\\" in name:
+            raise RefusedTextError(f"its member {name[:_SHOWN]!r} leads outside of its folder")
+        if len(parts) > 1 or read is None:
+            folders.update(parts[:1])
+        if len(folders) > 1:
+            raise RefusedTextError("it has several top-level folders instead of one")
+        if read is not None and len(parts) == _DEPTH and parts[1] == "PKG-INFO":
+            found.append(read())
+    if len(found) != 1:
+        has = "no file" if not found else f"{len(found)} files"
+        raise RefusedTextError(f"it has {has} PKG-INFO in its top folder, and needs one")
+    return found[0]
 
 
 def read_sdist_metadata(path: Path) -> bytes | None:

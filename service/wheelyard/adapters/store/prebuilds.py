@@ -104,6 +104,11 @@ class PostgresPrebuilds:
 
     async def create(self, prebuild: Prebuild) -> None:
         """Insert a prebuild with its items and its builds."""
+        async with self._database.transaction() as connection:
+            await self.create_on(connection, prebuild)
+
+    async def create_on(self, connection: Connection, prebuild: Prebuild) -> None:
+        """Insert a prebuild in a transaction of the caller's."""
         values = {
             "id": prebuild.id,
             "requested_by": prebuild.requested_by,
@@ -117,14 +122,13 @@ class PostgresPrebuilds:
             "trace_id": prebuild.trace.trace_id,
             "webhook_url": prebuild.webhook.url if prebuild.webhook else None,
         }
-        async with self._database.transaction() as connection:
-            if prebuild.finished_at is None:
-                await self._check_open(connection, prebuild)
-            await connection.execute(_INSERT, values)
-            await _put_parts(connection, prebuild)
-            if prebuild.finished_at is not None:
-                await _put_webhook_of(connection, prebuild)
-            await record_change(connection, prebuild_of(prebuild))
+        if prebuild.finished_at is None:
+            await self._check_open(connection, prebuild)
+        await connection.execute(_INSERT, values)
+        await _put_parts(connection, prebuild)
+        if prebuild.finished_at is not None:
+            await _put_webhook_of(connection, prebuild)
+        await record_change(connection, prebuild_of(prebuild))
 
     async def _check_open(self, connection: Connection, new: Prebuild) -> None:
         if not self._limits.requests and not self._limits.items:

@@ -395,14 +395,21 @@ filename, project, version, sha256, size_bytes, requires_python, metadata, url, 
 # Of two equal uploads at once, the second waits for the first, and then changes nothing.
 _RECORD_SDIST: Final = b"""
 insert into sdists (filename, project, version, sha256, size_bytes, requires_python, metadata, url, brought_by,
-                    brought_at)
+                    brought_at, request_id)
 values (%(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes)s, %(requires_python)s, %(metadata)s, %(url)s,
-        %(brought_by)s, %(brought_at)s)
+        %(brought_by)s, %(brought_at)s, %(request_id)s)
 on conflict do nothing
+"""
+# The release of an sdist that became no wheel gets another one; its row stays, because it says whose the name is.
+_REPLACE_SDIST: Final = b"""
+update sdists set filename = %(filename)s, sha256 = %(sha256)s, size_bytes = %(size_bytes)s,
+       requires_python = %(requires_python)s, metadata = %(metadata)s, url = %(url)s, brought_by = %(brought_by)s,
+       brought_at = %(brought_at)s, request_id = %(request_id)s
+where project = %(project)s and version = %(version)s
 """
 _SDIST_OF_RELEASE: Final = f"""
 select {_SDIST} from sdists where filename = %(filename)s or (project = %(project)s and version = %(version)s)
-order by filename = %(filename)s desc
+order by filename = %(filename)s desc for update
 """.encode()  # noqa: S608  (constants)
 _FIND_SDIST: Final = f"select {_SDIST} from sdists where filename = %(filename)s"  # noqa: S608
 _SDISTS_OF: Final = """
@@ -415,18 +422,25 @@ select coalesce(w.url, s.url) as url, w.url is not null as is_on_index
 from sdists s left join wheels w on w.filename = s.filename and w.deleted_at is null
 where s.filename = %(filename)s
 """
-_NOTE_REQUEST: Final = b"update sdists set request_id = %(request_id)s where filename = %(filename)s returning filename"
+
+
+def wheels_of_sdist(sdist: str) -> str:
+    """Return the clause for wheels ``w`` on the index that were made from an sdist's row, or brought beside it."""
+    return f"""
+        wheels w left join builds m on m.id = w.build_id
+        where w.project = {sdist}.project and w.version = {sdist}.version and w.kind = 'wheel'
+          and w.deleted_at is null and (w.origin = 'brought' or m.sdist->>'sha256' = {sdist}.sha256)
+    """
+
+
 # A wheel on the main index counts before one on staging.
-_DUE: Final = """
+_DUE: Final = f"""
 select s.*, made.level
 from sdists s cross join lateral (
-    select w.level from wheels w left join builds b on b.id = w.build_id
-    where w.project = s.project and w.version = s.version and w.kind = 'wheel' and w.deleted_at is null
-      and (w.origin = 'brought' or b.sdist->>'sha256' = s.sha256)
-    order by w.level = 'prod' desc, w.sequence limit 1
+    select w.level from {wheels_of_sdist("s")} order by w.level = 'prod' desc, w.sequence limit 1
 ) as made
 where not exists (select from wheels w where w.filename = s.filename) order by s.sequence
-"""
+"""  # noqa: S608  (constants)
 
 
 class PostgresSdists:
@@ -434,17 +448,6 @@ class PostgresSdists:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def record(self, sdist: BroughtSdist) -> BroughtSdist:
-        """Record an sdist; raise IndexConflictError for other bytes under its name, or another sdist of its release."""
-        row = {name: getattr(sdist, name) for name in _SDIST.replace(",", " ").split()}
-        async with self._database.transaction() as connection:
-            await connection.execute(_RECORD_SDIST, row)
-            found = await (await connection.execute(_SDIST_OF_RELEASE, row)).fetchone()
-        stored = sdist if found is None else _sdist_of(found)
-        if stored.filename != sdist.filename or stored.sha256 != sdist.sha256:
-            raise IndexConflictError(filename=stored.filename, held=stored.sha256, ours=sdist.sha256)
-        return stored
 
     async def find(self, filename: str) -> BroughtSdist:
         """Return an sdist; raise NotFoundError."""
@@ -473,17 +476,27 @@ class PostgresSdists:
             raise NotFoundError(kind="sdist", name=filename)
         return SdistPlace(url=row["url"], is_on_index=row["is_on_index"])
 
-    async def note_request(self, filename: str, request_id: str) -> None:
-        """Record which request has its wheels built; raise NotFoundError."""
-        values = {"filename": filename, "request_id": uuid.UUID(request_id)}
-        async with self._database.transaction() as connection:
-            if await (await connection.execute(_NOTE_REQUEST, values)).fetchone() is None:
-                raise NotFoundError(kind="sdist", name=filename)
-
     async def due(self) -> tuple[DueSdist, ...]:
         """Return the sdists that are not on our index yet, though it lists a wheel that was made from them."""
         rows = await self._database.fetch_all(_DUE, {})
         return tuple(DueSdist(sdist=_sdist_of(row), level=Level(row["level"])) for row in rows)
+
+
+async def record_sdist(connection: Connection, sdist: BroughtSdist) -> BroughtSdist:
+    """Record an sdist in the transaction, unless its release has one; return the one that the release has."""
+    row = _sdist_columns(sdist)
+    await connection.execute(_RECORD_SDIST, row)
+    found = await (await connection.execute(_SDIST_OF_RELEASE, row)).fetchone()
+    return sdist if found is None else _sdist_of(found)
+
+
+async def replace_sdist(connection: Connection, sdist: BroughtSdist) -> None:
+    """Replace the sdist of a release in the transaction."""
+    await connection.execute(_REPLACE_SDIST, _sdist_columns(sdist))
+
+
+def _sdist_columns(sdist: BroughtSdist) -> Row:
+    return {name: getattr(sdist, name) for name in _SDIST.replace(",", " ").split()}
 
 
 def _sdist_of(row: Row) -> BroughtSdist:

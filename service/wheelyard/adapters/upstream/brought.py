@@ -1,40 +1,27 @@
-"""Files that others brought as a source, beside an index."""
+"""Files that others brought, from the store that received them."""
 
 import asyncio
 import functools
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.utils import NormalizedName
-
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
-from wheelyard.domain.index.uploads import UPLOAD_SCHEME
-from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError
-from wheelyard.interfaces import SourceIndex, UploadBytes
+from wheelyard.interfaces import UploadBytes
 from wheelyard.memory_cache import SingleFlight
 
 
 class BroughtFiles:
-    """A SourceIndex that reads files with ``upload:`` URLs from the store, and asks another for the rest.
+    """Fetches files with ``upload:`` URLs, in any process, whichever process received them."""
 
-    So any worker finds them, whichever process received them.
-    """
-
-    def __init__(self, source: SourceIndex, store: UploadBytes, cache: ContentCache) -> None:
-        self._source = source
+    def __init__(self, store: UploadBytes, cache: ContentCache) -> None:
         self._store = store
         self._cache = cache
         self._reading: SingleFlight[str, Path] = SingleFlight()
 
-    async def project(self, name: NormalizedName) -> ProjectFiles:
-        """Return a project's page; see SourceIndex."""
-        return await self._source.project(name)
-
     async def fetch(self, file: IndexFile) -> Path:
         """Return the file in the cache, after checking its sha256; see SourceIndex."""
-        if urlsplit(file.url).scheme != UPLOAD_SCHEME:
-            return await self._source.fetch(file)
         return await self._reading.run(file.url, functools.partial(self._obtain, file))
 
     async def _obtain(self, file: IndexFile) -> Path:

@@ -1,7 +1,7 @@
 """Models of files that others brought."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -13,6 +13,9 @@ from wheelyard.api.schemas.builds import build_path
 from wheelyard.api.schemas.wheels import FailureView
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.uploads import Upload, UploadFilter, UploadPage, UploadState
+from wheelyard.domain.prebuilds.sdists import NamedTargets
+
+MOST_TARGETS: Final = 50
 
 
 class UploadQuery(Body):
@@ -23,7 +26,16 @@ class UploadQuery(Body):
     sha256: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{64}$")] = None
     """The file's sha256, to notice a file that was damaged on its way."""
     wait: bool = True
-    """Wait for the end of the test, for at most ``WHEELYARD_UPLOAD_WAIT_SECONDS``."""
+    """Wait until it is published or refused, for at most ``WHEELYARD_UPLOAD_WAIT_SECONDS``."""
+    pythons: Annotated[list[Annotated[str, Field(max_length=20)]], Field(max_length=MOST_TARGETS)] = []
+    """Pythons to build an sdist for. Default: all that there are, see ``GET /v1/targets``."""
+    platforms: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=MOST_TARGETS)] = []
+    """Platforms to build an sdist for. Default: all that there are."""
+
+    @property
+    def targets(self) -> NamedTargets:
+        """Return what an sdist is to be built for."""
+        return NamedTargets(pythons=tuple(self.pythons), platforms=tuple(self.platforms))
 
 
 class FilesQuery(Body):
@@ -67,13 +79,25 @@ class FileView(View):
     """Name of the token, with the beginning of its id."""
     uploaded_at: datetime
     state: UploadState
-    """``pending`` while it is tested, then ``published`` or ``refused``; ``deleted`` once an operator deleted it."""
+    """``pending`` while it is tested, then ``published`` or ``refused``; ``deleted`` once an operator deleted it. An
+    sdist is published with the first of its wheels."""
     build_id: str | None
-    """The build that audits, repairs and verifies it; null if its record was deleted."""
+    """The build that audits, repairs and verifies a wheel; null if its record was deleted. For an sdist that was
+    refused, the first build that failed; else null."""
     build_url: str | None
     """Path of the build; ``/builds/ID`` is its page for people."""
     wheel_filename: str | None
-    """The name on the index, which differs if repair changed the wheel."""
+    """The name on the index, which differs if repair changed the wheel; null for an sdist."""
+    request_id: str | None
+    """The request for the wheels of an sdist; null for a wheel."""
+    request_url: str | None
+    """Path of that request; ``/requests/ID`` is its page for people."""
+    wheels: tuple[str, ...]
+    """The wheels that the index has of it: of an sdist one or more, also those that were uploaded beside it."""
+    open_targets: int
+    """Number of targets of an sdist for which it is not known yet whether there will be a wheel."""
+    is_done: bool
+    """Whether nothing more happens to it, nor to the wheels of an sdist."""
     changes: tuple[str, ...]
     """What repair changed, one sentence each; empty if the wheel is byte for byte what was brought."""
     warnings: tuple[str, ...]
@@ -86,7 +110,7 @@ class FileView(View):
     @classmethod
     def of(cls, upload: Upload) -> Self:
         """Return the view of an upload."""
-        wheel = upload.wheel
+        wheel, sdist = upload.wheel, upload.sdist
         return cls(
             **{name: getattr(upload, name) for name in ("id", "filename", "project", "version", "sha256")},
             url=file_path(upload.filename),
@@ -97,6 +121,11 @@ class FileView(View):
             build_id=upload.build_id,
             build_url=None if upload.build_id is None else build_path(upload.build_id),
             wheel_filename=None if wheel is None else wheel.filename,
+            request_id=None if sdist is None else sdist.request_id,
+            request_url=None if sdist is None else f"/v1/requests/{sdist.request_id}",
+            wheels=upload.wheels,
+            open_targets=0 if sdist is None else sdist.open_targets,
+            is_done=upload.is_done,
             changes=() if wheel is None else wheel.changes,
             warnings=() if wheel is None else wheel.warnings,
             failure=None if upload.failure is None else FailureView.model_validate(upload.failure),

@@ -49,6 +49,13 @@ class UploadForm:
     filename: str | None = None
     """The name of the file; None if the form had none."""
 
+    def several(self, name: str, *, most: int) -> tuple[str, ...]:
+        """Return the values of a field, without empty ones; raise UploadInvalidError for too many."""
+        values = tuple(filter(None, (value.strip() for value in self.fields.get(name, []))))
+        if len(values) > most:
+            raise UploadInvalidError(problems=[f"the form has {len(values)} fields {name}, and {most} are allowed"])
+        return values
+
     def one(self, name: str) -> str | None:
         """Return the only value of a field, None if it is missing or empty; raise UploadInvalidError for several."""
         values = self.fields.get(name, [])

@@ -1,6 +1,6 @@
 """Routes that take files: the upload API of package indexes (twine, uv, Poetry), and ``/v1/files``."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,10 +11,11 @@ from wheelyard.api.docs import INVALID_REQUEST, Responses, problems
 from wheelyard.api.index_access import Links, bearer_of
 from wheelyard.api.problems import Problem, give_reason, problem_response, status_of
 from wheelyard.api.request_context import RequestTrace
-from wheelyard.api.schemas.files import FileListView, FilesQuery, FileView, UploadQuery
+from wheelyard.api.schemas.files import MOST_TARGETS, FileListView, FilesQuery, FileView, UploadQuery
 from wheelyard.api.services import Services
 from wheelyard.api.uploads.receive import UploadForm, receive_body, receive_form
-from wheelyard.domain.index.uploads import Upload, UploadState
+from wheelyard.domain.index.uploads import SdistWheels, Upload, UploadState
+from wheelyard.domain.prebuilds.sdists import NamedTargets
 from wheelyard.domain.untrusted.json_text import check_storable, read_json
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ProjectError, UploadInvalidError, WheelyardError
@@ -33,7 +34,11 @@ _PROBLEMS: Final[Responses] = problems(
         reason="acme/codec.abi3.so: it uses PyUnicode_AsUTF8 (abi3-violated)",
         remedy="Define Py_LIMITED_API as the oldest Python of the tag.",
     ),
-    errors.UploadUnsupportedError(file="acme_codec-2.1.tar.gz", kind="an sdist"),
+    errors.UploadUnsupportedError(file="acme_codec-2.1.tar.bz2", kind="an archive of another kind"),
+    errors.InvalidSdistError(
+        file="acme_codec-2.1.tar.gz", reason="it has no file PKG-INFO in its top folder, and needs one"
+    ),
+    errors.UnknownTargetError(python="3.8", platform="manylinux_2_36_x86_64", known=["cp313-manylinux_2_36_x86_64"]),
     errors.PublishForbiddenError(project="acme-codec", publishes=["acme-web", "acme-api-*"]),
     errors.UploadConflictError(file=_FILE, held="ba78" * 16, ours="e3b0" * 16, why="the index has it"),
     errors.UploadTooLargeError(limit_bytes=1 << 30),
@@ -72,16 +77,17 @@ router: Final = APIRouter(
 @legacy_router.post(
     "/legacy/",
     operation_id="upload",
-    summary="Upload a wheel (twine, uv, Poetry)",
+    summary="Upload a wheel or an sdist (twine, uv, Poetry)",
     response_class=Response,
     # Its answers are text, and its protocol is that of upload tools.
     include_in_schema=False,
 )
 async def upload(request: Request, services: Services, caller: Caller, links: Links, trace: RequestTrace) -> Response:
-    """Take a wheel as upload tools send it to a package index.
+    """Take a wheel or an sdist as upload tools send it to a package index.
 
     The token is the password of the user `__token__` (HTTP Basic). The answer is text. A token with the scope `publish`
-    may upload the projects that it names.
+    may upload the projects that it names. The fields `pythons` and `platforms`, each once or more, limit what an sdist
+    is built for.
     """
     uploads = services.uploads
     with uploads.receive() as file:
@@ -107,6 +113,9 @@ def _read_form(form: UploadForm) -> tuple[str, UploadClaims]:
         filetype=form.one("filetype"),
         pyversion=form.one("pyversion"),
         digests=digests,
+        targets=NamedTargets(
+            pythons=form.several("pythons", most=MOST_TARGETS), platforms=form.several("platforms", most=MOST_TARGETS)
+        ),
         attestations=_read_attestations(form.one("attestations")),
     )
 
@@ -134,6 +143,8 @@ def _status_of(upload: Upload) -> int:
 
 def _describe(upload: Upload, base: str) -> str:
     """Return what became of an upload, as lines of text."""
+    if upload.sdist is not None:
+        return "".join(f"{line}\n" for line in _describe_sdist(upload, upload.sdist, base))
     page = f"{base}/builds/{upload.build_id}"
     if upload.state is UploadState.PENDING:
         lines = [f"{upload.filename} is accepted and is being tested. It is listed once it has passed: {page}"]
@@ -143,6 +154,17 @@ def _describe(upload: Upload, base: str) -> str:
         lines = [f"{upload.filename} was repaired, and is published as {upload.wheel.filename}:"]
         lines += upload.wheel.changes
     return "\n".join(lines) + "\n"
+
+
+def _describe_sdist(upload: Upload, sdist: SdistWheels, base: str) -> Iterator[str]:
+    page = f"{base}/requests/{sdist.request_id}"
+    if upload.state is UploadState.PENDING:
+        yield f"{upload.filename} is accepted, and its wheels are being built. It is listed with the first one: {page}"
+        return
+    yield f"{upload.filename} is published, with {'this wheel' if len(sdist.wheels) == 1 else 'these wheels'}:"
+    yield from sdist.wheels
+    if sdist.is_open:
+        yield f"More may follow: {page}"
 
 
 def _say(error: WheelyardError, request: Request) -> Response:
@@ -170,11 +192,11 @@ def _printable(text: str) -> str:
 @router.post(
     "",
     operation_id="upload_file",
-    summary="Upload a wheel",
-    response_description="The wheel is published.",
+    summary="Upload a wheel or an sdist",
+    response_description="The file is published.",
     responses={
         **_PROBLEMS,
-        202: {"model": FileView, "description": "The wheel is accepted, and is being tested."},
+        202: {"model": FileView, "description": "The file is accepted, and is being tested or built."},
     },
     openapi_extra={
         "requestBody": {
@@ -198,7 +220,7 @@ async def upload_file(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an
     """
     uploads = services.uploads
     uploads.bring.check_name(about.filename, by=caller)
-    claims = UploadClaims(digests={"sha256": about.sha256} if about.sha256 else {})
+    claims = UploadClaims(digests={"sha256": about.sha256} if about.sha256 else {}, targets=about.targets)
     with uploads.receive() as file:
         await receive_body(request, file, limit_bytes=uploads.limit_bytes)
         taken = await uploads.bring(file, about.filename, claims, by=caller, trace=trace)

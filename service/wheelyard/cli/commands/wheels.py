@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wheelyard.cli.commands.options import JsonOption, UrlOption
+from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
 
 WheelName = Annotated[str, typer.Argument(metavar="FILE", help="The wheel's file name, from 'wheelyard wheels'.")]
 
@@ -38,30 +38,53 @@ def wheels(
         raise typer.Exit(list_wheels(client, project=project, standing=standing, limit=limit, as_json=as_json))
 
 
-def push(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Wheels, whatever tool built them.")],
+def push(  # noqa: PLR0913  (each option is an argument)
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Wheels and sdists, whatever tool made them.")],
     *,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--python",
+            metavar="X.Y",
+            autocompletion=complete_python,
+            help="Python to build an sdist for; may be repeated. Default: all.",
+        ),
+    ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            metavar="TAG",
+            autocompletion=complete_platform,
+            help="Platform to build an sdist for, from 'wheelyard targets'; may be repeated. Default: all.",
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until each file is published or refused.")
     ] = True,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Upload wheels that were built elsewhere. The service audits, repairs and tests them, then publishes them.
+    """Upload wheels and sdists. The service audits, repairs and tests wheels, builds sdists, then publishes them.
 
     A wheel that is right already is published unchanged. One that is not gets its libraries and its true tag, and a
-    build tag in its name. A wheel that fails is refused with what to do, and nothing of it is listed. The same file
-    again is a success. The exit code is 0 if no file was refused.
+    build tag in its name. An sdist becomes wheels for all targets, with as few builds as possible, and is listed
+    together with them. Its project is your organisation's own from then on: the upstream index is never asked for it.
+    A file that fails is refused with what to do, and nothing of it is listed. The same file again is a success. The
+    exit code is 0 if no file was refused.
 
     \b
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
     wheelyard push dist/*.whl
+    wheelyard push dist/acme-2.1.tar.gz --python 3.12 --python 3.13
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.wheels import push_files
+    from wheelyard.domain.prebuilds.sdists import NamedTargets
 
+    targets = NamedTargets(pythons=tuple(python or ()), platforms=tuple(platform or ()))
     with open_client(url) as client:
-        raise typer.Exit(push_files(client, files, wait=wait, as_json=as_json))
+        raise typer.Exit(push_files(client, files, targets=targets, wait=wait, as_json=as_json))
 
 
 def yank(

@@ -30,9 +30,11 @@ def request_of(build_id: str, order: BuildOrder, *, by: str, joined: bool) -> Ch
     return Change(actor=by, action=Action.BUILD_REQUESTED, object=build_id, details=details)
 
 
-def upload_of(upload: NewUpload, build_id: str) -> Change:
-    """Return the audit entry of an uploaded file."""
-    details = {"project": upload.project, "sha256": upload.sha256, "build": build_id}
+def upload_of(upload: NewUpload, *, build_id: str | None = None, request_id: str | None = None) -> Change:
+    """Return the audit entry of an uploaded file, with the build of a wheel or the request of an sdist."""
+    followed = {"build": build_id, "request": request_id}
+    details = {"project": upload.project, "sha256": upload.sha256}
+    details |= {name: value for name, value in followed.items() if value is not None}
     return Change(actor=upload.uploaded_by, action=Action.FILE_UPLOADED, object=upload.filename, details=details)
 
 

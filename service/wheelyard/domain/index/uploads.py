@@ -17,9 +17,9 @@ class UploadState(StrEnum):
     """Where a brought file stands."""
 
     PENDING = "pending"
-    """It is being audited, repaired and verified; the index does not list it."""
+    """It is being proven, or the first wheel of an sdist is; the index does not list it."""
     PUBLISHED = "published"
-    """The index lists it, or what repair made of it."""
+    """The index lists it, or what repair made of it; wheels of an sdist may still follow."""
     REFUSED = "refused"
     """It was not accepted, and its name is free again."""
     DELETED = "deleted"
@@ -61,6 +61,29 @@ class NewUpload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SdistWheels:
+    """What became of a brought sdist: the request for its wheels, and the wheels."""
+
+    request_id: str
+    is_open: bool
+    """True while the request goes on, or any build of the sdist is queued or running."""
+    open_targets: int
+    """Number of targets for which it is not known yet whether there will be a wheel."""
+    wheels: tuple[str, ...]
+    """The wheels of it that the index has; wheels that were brought beside it count too."""
+    is_listed: bool | None
+    """Whether the index has the sdist itself; False if an operator deleted it, None if it was never there."""
+
+    @property
+    def state(self) -> UploadState:
+        """Return where the sdist stands."""
+        if self.is_listed is not None:
+            return UploadState.PUBLISHED if self.is_listed else UploadState.DELETED
+        # With a wheel on the index, it is published within seconds.
+        return UploadState.PENDING if self.is_open or self.wheels else UploadState.REFUSED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:
     """A brought file, and what became of it."""
 
@@ -73,22 +96,42 @@ class Upload:
     uploaded_by: str
     uploaded_at: datetime
     build_id: str | None
-    """The build that proves it; None if that is no longer stored, which only happens to builds that failed."""
+    """The build that proves it; None if that is no longer stored, which only happens to builds that failed.
+
+    For an sdist it is the first build that failed, if no wheel could be made.
+    """
     status: Status | None
-    """The build's status."""
+    """The build's status; None for an sdist."""
     wheel: Wheel | None = None
     """The wheel that was published; repair may have given it another name."""
     failure: Failure | None = None
+    sdist: SdistWheels | None = None
+    """What became of an sdist; None for a wheel."""
     attestations: tuple[Mapping[str, object], ...] = field(default=(), repr=False)
 
     @property
     def state(self) -> UploadState:
         """Return where it stands."""
+        if self.sdist is not None:
+            return self.sdist.state
         if self.status is Status.SUCCEEDED:
             return UploadState.PUBLISHED if self.wheel is None or self.wheel.url else UploadState.DELETED
         if self.status is None or self.status.is_final:
             return UploadState.REFUSED
         return UploadState.PENDING
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether nothing more happens to it, nor to the wheels of an sdist."""
+        return self.state.is_final and (self.sdist is None or not self.sdist.is_open)
+
+    @property
+    def wheels(self) -> tuple[str, ...]:
+        """Return the names of the wheels that the index has of it."""
+        if self.sdist is not None:
+            return self.sdist.wheels
+        is_listed = self.wheel is not None and self.wheel.url is not None
+        return (self.wheel.filename,) if self.wheel is not None and is_listed else ()
 
     def answer(self, upload: NewUpload) -> "Upload | None":
         """Return this file if it stands for a new one with the same bytes; None if its name is free again.

@@ -5,12 +5,49 @@ every target (pure), newer Pythons too (abi3), or its own Python only.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from wheelyard.domain.dependencies.files import Origin
 from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.packaging.release import allows_python
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import Item
+from wheelyard.errors import UnknownTargetError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedTargets:
+    """The Pythons and platforms that somebody wants an sdist's wheels for; an empty tuple names all that there are."""
+
+    pythons: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether anything is named."""
+        return bool(self.pythons or self.platforms)
+
+    def among(self, known: Sequence[Target]) -> tuple[Target, ...]:
+        """Return the targets that they name; raise UnknownTargetError if one of them names none."""
+        pythons = self.pythons or tuple(dict.fromkeys(target.python for target in known))
+        platforms = self.platforms or tuple(dict.fromkeys(target.platform for target in known))
+        found = tuple(one for one in known if one.python in pythons and one.platform in platforms)
+        for python in self.pythons:
+            if all(one.python != python for one in found):
+                raise _unknown(python, platforms[0], known)
+        for platform in self.platforms:
+            if all(one.platform != platform for one in found):
+                raise _unknown(pythons[0], platform, known)
+        return found
+
+
+_SHOWN: Final = 80
+ALL_TARGETS: Final = NamedTargets()
+
+
+def _unknown(python: str, platform: str, known: Sequence[Target]) -> UnknownTargetError:
+    names = [str(target) for target in known]
+    return UnknownTargetError(python=python[:_SHOWN], platform=platform[:_SHOWN], known=names)
 
 
 def default_targets(targets: Iterable[Target], architectures: Collection[str]) -> tuple[Target, ...]:
