@@ -8,12 +8,17 @@ from pathlib import Path
 import httpx
 import pytest
 from packaging.utils import canonicalize_name
+from tests.contract.samples import sample_failure
+from tests.contract.sdist_upload_contract import built
+from tests.unit.api.test_api_sdists import end, publisher, queued
 from tests.unit.pipeline_harness import pack_wheel
+from tests.unit.sdist_files import SDIST, pack_sdist
 from tests.unit.web.test_web_brought import NAME, bring, publish, refuse, wheel, words
 from tests.unit.web_harness import SeenPage, WebHarness, web_harness
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.builds.build import Proof, Stage
+from wheelyard.domain.builds.build import Proof, Stage, Status
+from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.uploads import UploadFilter
 from wheelyard.usecases.access import ParallelLimit
 from wheelyard.usecases.tokens import Tokens
@@ -260,8 +265,7 @@ async def test_project_page_says_who_brought_what(harness: WebHarness) -> None:
     assert "published" in words(page)
     assert "listed as demo-1.0-1.bookworm-py3-none-any.whl" in words(page)
     assert "/upload?project=demo" in page.links
-    built = await harness.built()
-    assert built
+    await harness.built()
     assert "Brought by others" not in (await harness.see(f"/projects/{canonicalize_name('pyyaml')}")).text
 
 
@@ -273,3 +277,33 @@ async def test_proofs_are_described_by_suite() -> None:
     assert describe_proofs(proofs) == "bookworm (Python 3.11, 3.13) and trixie (Python 3.13)"
     assert describe_proofs(proofs[:2]) == "bookworm (Python 3.11, 3.13)"
     assert describe_proofs(()) == "no recorded target"
+
+
+async def test_sdist_is_taken_and_its_story_leads_to_its_targets_and_wheels(harness: WebHarness) -> None:
+    assert (await send(harness, (SDIST, pack_sdist()))).status_code == 303
+    upload = await harness.api.services.uploads.store.find(SDIST)
+    assert upload.sdist is not None
+    page = await harness.see("/upload")
+    assert f"{SDIST} pending" in words(page)
+    assert "built running Targets that are still open:" in words(page)
+    assert "listed waiting" in words(page)
+    assert f"/requests/{upload.sdist.request_id}" in page.links
+    assert f"/requests/{upload.sdist.request_id}" in (await harness.see("/projects/demo")).links
+    await end(harness.api, (await queued(harness.api))[0], built())
+    await publisher(harness.api).once()
+    text = words(await harness.see("/upload"))
+    assert f"{SDIST} published" in text
+    assert "Wheels of it: demo-1.0-1.bookworm-cp313" in text
+    assert "It is listed together with its wheels." in text
+
+
+async def test_story_of_an_sdist_without_a_wheel_says_why_it_was_refused(harness: WebHarness) -> None:
+    await send(harness, (SDIST, pack_sdist()))
+    while builds := await queued(harness.api):
+        for build in builds:
+            await end(harness.api, build, Outcome(status=Status.FAILED, failure=sample_failure()))
+    text = words(await harness.see("/upload"))
+    assert f"{SDIST} refused" in text
+    assert "built failed" in text
+    assert "listed not reached" in text
+    assert sample_failure().summary in text

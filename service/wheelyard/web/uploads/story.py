@@ -1,4 +1,7 @@
-"""The story of a brought file: received, checked, repaired, proven, listed, or where and why it was refused."""
+"""The story of a brought file: received, checked, repaired, proven, listed, or where and why it was refused.
+
+An sdist is received, checked, built and listed.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from wheelyard.domain.builds.build import Failure, Proof, Stage, Status
-from wheelyard.domain.index.uploads import Upload, UploadState
+from wheelyard.domain.index.uploads import SdistWheels, Upload, UploadState
 
 _MOST_SENTENCES: Final = 12
 
@@ -57,6 +60,7 @@ _LOOKS: Final = {
     "cancelled": "cancelled",
 }
 _CHECKED, _REPAIRED, _PROVEN, _LISTED = "checked", "repaired", "proven", "listed"
+_BUILT: Final = "built"
 _STEPS: Final = (_CHECKED, _REPAIRED, _PROVEN, _LISTED)
 _STEP_OF: Final = {Stage.REPAIR: _REPAIRED, Stage.VERIFY: _PROVEN, Stage.PUBLISH: _LISTED}
 """The step that a stage belongs to; the stages before them prepare the check or do it."""
@@ -70,8 +74,30 @@ def tell_upload(upload: Upload, stage: Stage | None = None) -> Story:
         upload: The file.
         stage: The stage that its build is in; None if it is not running.
     """
+    steps = _steps(upload, stage) if upload.sdist is None else _steps_of_sdist(upload, upload.sdist)
     received = Step(name="received", state=StepState.DONE, sentences=(f"sha256 {upload.sha256}",))
-    return Story(upload=upload, steps=(received, *_steps(upload, stage)))
+    return Story(upload=upload, steps=(received, *steps))
+
+
+def _steps_of_sdist(upload: Upload, sdist: SdistWheels) -> Iterator[Step]:
+    """Yield the steps of an sdist, which was checked before it was stored."""
+    yield Step(name=_CHECKED, state=StepState.DONE, sentences=("Its name, PKG-INFO and archive agree.",))
+    told = []
+    if sdist.wheels:
+        told.append(f"Wheels of it: {', '.join(sdist.wheels[:_MOST_SENTENCES])}.")
+    if sdist.open_targets:
+        told.append(f"Targets that are still open: {sdist.open_targets}.")
+    built = StepState.RUNNING if sdist.is_open else StepState.DONE if sdist.wheels else StepState.FAILED
+    yield Step(name=_BUILT, state=built, sentences=tuple(told))
+    match upload.state:
+        case UploadState.PUBLISHED:
+            yield Step(name=_LISTED, state=StepState.DONE, sentences=("It is listed together with its wheels.",))
+        case UploadState.DELETED:
+            yield Step(name=_LISTED, state=StepState.DONE, sentences=tuple(_say_done(_LISTED, upload)))
+        case UploadState.REFUSED:
+            yield Step(name=_LISTED, state=StepState.NOT_REACHED)
+        case UploadState.PENDING:
+            yield Step(name=_LISTED, state=StepState.WAITING)
 
 
 def _steps(upload: Upload, stage: Stage | None) -> Iterator[Step]:
