@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.contract.samples import sample_failure, sample_order
+from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, LANE, MAX_ATTEMPTS, NOWHERE, ROOM, SUCCESS, Stores
 
 from wheelyard.domain.builds.build import BuildOrder, Failure, Status
@@ -234,7 +234,7 @@ class RetryContract:
         other = await stores.queued()
         submission = await stores.builds.retry(failed, requested_by="bob")
         assert (submission.joined, submission.build.id) == (True, other)
-        assert (await stores.builds.get(failed)).failure == sample_failure()
+        assert (await stores.builds.get(failed)).failure == FAILURE.failure
 
     async def test_many_retries_at_once_queue_a_build_once(self, stores: Stores) -> None:
         first = await stores.finished(FAILURE)

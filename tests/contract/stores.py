@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 
 from wheelyard.domain.access import OpenLimits, Scope
-from wheelyard.domain.builds.build import BuildOrder, Status
+from wheelyard.domain.builds.build import BuildOrder, ProofResult, Status
 from wheelyard.domain.builds.queue import Allocation, Capacity, Lane, ResourceRequest
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.interfaces import (
@@ -36,7 +36,15 @@ ROOM = Capacity(slots=4, cpus=4.0, memory_bytes=8 << 30)
 DEFAULT = ResourceRequest(cpus=1.0, memory_bytes=1 << 30)
 NOWHERE = str(uuid.UUID(int=1))
 SUCCESS = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel(), timings=sample_timings())
-FAILURE = Outcome(status=Status.FAILED, failure=sample_failure(), timings=sample_timings(), log_truncated=True)
+AUDITED = replace(
+    sample_failure(),
+    changes=("Its tag was corrected.",),
+    proofs=(
+        ProofResult(place="bookworm with Python 3.13"),
+        ProofResult(place="trixie with Python 3.13", failure="No."),
+    ),
+)
+FAILURE = Outcome(status=Status.FAILED, failure=AUDITED, timings=sample_timings(), log_truncated=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ The pages run on the in-memory stores, the test plays the worker. ``WHEELYARD_SC
 """
 
 import asyncio
+import base64
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -15,12 +16,14 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 from tests.contract.samples import sample_failure
+from tests.unit.web.test_web_brought import NAME, bring, publish, refuse, wheel
 from tests.unit.web_harness import BUILD_LOG, FAILING_LOG, TOKEN, WebHarness, furnish, stage_note, web_harness
 
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.uploads import Upload, UploadFilter
 
 AXE = files("axe_playwright_python") / "axe.min.js"
 SCREENSHOTS = os.environ.get("WHEELYARD_SCREENSHOTS")
@@ -296,15 +299,126 @@ async def test_pages_are_reached_by_keyboard(browser: Browser, site: Site) -> No
         await expect(page.get_by_label("Name begins with")).to_be_focused()
 
 
+OTHER = "other-2.0-py3-none-any.whl"
+
+
+async def drop(page: Page, files: dict[str, bytes]) -> None:
+    """Drop files onto the form, as a file manager would."""
+    content = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    transfer = await page.evaluate_handle(
+        """files => {
+            const transfer = new DataTransfer();
+            for (const [name, text] of Object.entries(files)) {
+                transfer.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name));
+            }
+            return transfer;
+        }""",
+        content,
+    )
+    for event in ("dragover", "drop"):
+        await page.dispatch_event("#upload", event, {"dataTransfer": transfer})
+
+
+async def test_dropped_wheels_are_stored_and_their_stories_follow_their_builds(browser: Browser, site: Site) -> None:
+    # What is refused at once is answered with 422, which the browser itself tells as an error.
+    async with visitor(browser, site, forgiven="422 (Unprocessable Entity)") as page:
+        await page.get_by_role("link", name="Upload", exact=True).click()
+        await expect(page.get_by_text("Or drop them here.")).to_be_visible()
+        await drop(page, {NAME: wheel(NAME), OTHER: wheel(OTHER), "broken-1.0-py3-none-any.whl": b"no wheel"})
+        refused = page.locator("#sending li.failure")
+        await expect(refused).to_have_count(1)
+        await expect(refused).to_contain_text("broken-1.0-py3-none-any.whl is not a usable wheel")
+        await expect(refused).to_contain_text("What to do:")
+        await expect(refused).to_contain_text("wheel-unreadable")
+        await expect(page.locator("#sending progress")).to_have_count(0)
+        await expect(page.locator(".brought")).to_have_count(2)
+        story = page.locator(".brought", has_text=NAME)
+        await expect(story).to_contain_text("pending")
+        upload = await site.harness.api.services.uploads.store.find(NAME)
+        assert upload.size_bytes == len(wheel(NAME))
+        await publish(site.harness, str(upload.build_id), filename=NAME)
+        await expect(story).to_contain_text("published", timeout=20_000)
+        await expect(story).to_contain_text("installed and imported on bookworm")
+        await expect(refused).to_be_visible()
+        other = await site.harness.api.services.uploads.store.find(OTHER)
+        await refuse(site.harness, str(other.build_id))
+        story = page.locator(".brought", has_text=OTHER)
+        await expect(story).to_contain_text("tag-too-old", timeout=20_000)
+        await story.get_by_role("link", name="audit and log").click()
+        await expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+        await expect(page.locator("main")).not_to_contain_text("backend")
+
+
+async def test_files_are_chosen_and_sent_with_the_keyboard(browser: Browser, site: Site, tmp_path: Path) -> None:
+    for name in (NAME, OTHER):
+        (tmp_path / name).write_bytes(wheel(name))
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/upload")
+        chosen = page.get_by_label("Files", exact=True)
+        await chosen.set_input_files([tmp_path / NAME, tmp_path / OTHER])  # the browser's own dialog is not a page's
+        await chosen.focus()
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Upload")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#sent")).to_have_text(f"{OTHER} was received.")
+        await expect(page.locator(".brought")).to_have_count(2)
+        await expect(page.get_by_text("Or drop them here.")).to_be_visible()
+
+
+async def test_files_are_sent_without_script(browser: Browser, site: Site, tmp_path: Path) -> None:
+    for name, content in {NAME: wheel(NAME), OTHER: b"no wheel"}.items():
+        (tmp_path / name).write_bytes(content)
+    async with visitor(browser, site, java_script_enabled=False, forgiven="422") as page:
+        await page.goto(f"{site.url}/upload")
+        await page.get_by_label("Files", exact=True).set_input_files([tmp_path / NAME, tmp_path / OTHER])
+        await page.get_by_role("button", name="Upload").click()
+        await expect(page.locator("#refused")).to_contain_text(f"{OTHER} is not a usable wheel")
+        await expect(page.locator(".brought")).to_contain_text(NAME)
+
+
+async def test_too_large_a_file_is_not_sent_and_a_lost_one_is_sent_again(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site, forgiven="ERR_FAILED") as page:
+        await page.goto(f"{site.url}/upload")
+        await page.route("**/upload", lose)
+        await drop(page, {NAME: wheel(NAME)})
+        await expect(page.locator("#sending")).to_contain_text("The connection was lost")
+        await page.unroute("**/upload")
+        await page.get_by_role("button", name=f"Try again to send {NAME}").click()
+        await expect(page.locator("#sent")).to_have_text(f"{NAME} was received.")
+        await page.evaluate(
+            """name => {
+                const transfer = new DataTransfer();
+                const file = new File(["x"], name);
+                Object.defineProperty(file, "size", {value: 2 ** 40});
+                const event = new DragEvent("drop", {cancelable: true});
+                Object.defineProperty(event, "dataTransfer", {value: {files: [file]}});
+                document.getElementById("upload").dispatchEvent(event);
+            }""",
+            OTHER,
+        )
+        await expect(page.locator("#sending")).to_contain_text("which the operator allows at most")
+        assert [one.filename for one in (await uploads_of(site))] == [NAME]
+
+
+async def lose(route: Route) -> None:
+    """Lose the connection of what is sent."""
+    await (route.abort() if route.request.method == "POST" else route.continue_())
+
+
+async def uploads_of(site: Site) -> tuple[Upload, ...]:
+    return (await site.harness.api.services.uploads.store.list_uploads(UploadFilter())).uploads
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 async def test_pages_fit_and_have_no_serious_fault(browser: Browser, site: Site, scheme: Any, width: int) -> None:  # noqa: ANN401
     running, _ = await site.harness.log("lxml", BUILD_LOG)
+    brought = await brought_files(site)
     await site.harness.more()
     image = site.harness.image()
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     # A page that is not there is answered with 404, which the browser itself tells as an error.
     async with visitor(browser, site, forgiven="404 (Not Found)", **look) as page:
-        for name, path in {**pages_of(site), "running-build": f"/builds/{running}", "image": image}.items():
+        for name, path in {**pages_of(site), **brought, "running-build": f"/builds/{running}", "image": image}.items():
             await page.goto(f"{site.url}{path}")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert await serious_faults(page) == [], path
@@ -323,6 +437,23 @@ async def test_what_a_refresh_changed_unfolds(browser: Browser, site: Site, sche
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
         assert await serious_faults(page) == []
         await keep_picture(page, f"web-refresh-{width}-{scheme}.png")
+
+
+async def brought_files(site: Site) -> dict[str, str]:
+    """Bring files of all states; gives the pages that show them."""
+    refused = await bring(site.harness)
+    await refuse(site.harness, refused)
+    repaired = await bring(site.harness)
+    old, new = (f"cp313-cp313-manylinux_2_{minor}_x86_64" for minor in (17, 38))
+    change = f"Its tag was {old}, and is {new}: it needs GLIBC_2.38."
+    await publish(site.harness, repaired, filename="demo-1.0-1.bookworm-py3-none-any.whl", changes=(change,))
+    await site.harness.api.claim(await bring(site.harness, OTHER))
+    return {
+        "upload": "/upload",
+        "brought-project": "/projects/demo",
+        "refused-wheel": f"/builds/{refused}",
+        "repaired-wheel": f"/builds/{repaired}",
+    }
 
 
 def pages_of(site: Site) -> dict[str, str]:

@@ -12,6 +12,8 @@ class WheelyardError(Exception):
 
     code: ClassVar[str] = "internal-error"
     retryable: ClassVar[bool] = False
+    proofs: Sequence[tuple[str, str]] = ()
+    """Each target that a brought wheel was tried on, with why it failed there; empty text for a success."""
 
     def __init__(self, summary: str, hint: str = "") -> None:
         super().__init__(summary)

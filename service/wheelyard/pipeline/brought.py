@@ -253,6 +253,7 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     await job.note(f"it is proven on {', '.join(f'{one.suite} with Python {one.python}' for one in served)}")
     wheels: list[Wheel] = []
     failures: list[tuple[str, ProjectError]] = []
+    results: list[tuple[str, str]] = []
     for builder in served:
         place = f"{builder.suite} with Python {builder.python}"
         await job.note(f"proof on {place}")
@@ -264,18 +265,21 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
         except ProjectError as error:
             await job.note(f"it fails on {place}: {error.summary}")
             failures.append((place, error))
+            results.append((place, error.summary))
         else:
             wheels.append(known(proven.wheel))
+            results.append((place, ""))
     if failures:
-        raise _join_failures(failures)
+        raise _join_failures(failures, results)
     wheel = _combine(wheels)
     warnings = [*_warn_of_floor(file), *_warn_of_untried(file, served)]
     return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *warnings)))
 
 
-def _join_failures(failures: Sequence[tuple[str, ProjectError]]) -> ProjectError:
-    """Return the first failure, with the place of it and of the others."""
+def _join_failures(failures: Sequence[tuple[str, ProjectError]], results: Sequence[tuple[str, str]]) -> ProjectError:
+    """Return the first failure, with the place of it and of the others, and how each proof ended."""
     (place, first), *others = failures
+    first.proofs = tuple(results)
     first.add_place(place)
     first.add_others([(place, error.summary) for place, error in others])
     return first

@@ -312,6 +312,7 @@ class _Attempt:
             if self._healed is not None and isinstance(error, ProjectError) and was_guess(job, step.stage):
                 return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
             failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
+            failure = replace(failure, changes=job.repaired.changes if job.repaired else ())
             return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
 
     async def _heal(
@@ -337,6 +338,7 @@ class _Attempt:
 
     def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog, findings: tuple[Finding, ...]) -> Failure:
         """Turn an error into data, with the cause and the remedy that the first finding names."""
+        proofs = error.proofs
         if isinstance(error, BuildFailedError):
             error = self._with_cause(error, stage, findings)
         elif isinstance(error, WheelClaimsFalseError) and findings:
@@ -344,6 +346,7 @@ class _Attempt:
         elif isinstance(error, UntrustedOutputError) and findings:
             remedy = findings[0].remedy
             error = UntrustedOutputError(stage=error.stage, reason=error.reason, lies=error.lies, remedy=remedy)
+        error.proofs = proofs
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
     def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:

@@ -32,6 +32,7 @@ from wheelyard.web.context import PAGE_ANSWERS, PageContext, open_context, sign_
 from wheelyard.web.guide import add_guide
 from wheelyard.web.line_index import LineIndexes
 from wheelyard.web.rendering import Page, render
+from wheelyard.web.uploads import page as uploads
 
 PageFunction = Callable[[PageContext], Awaitable[Page | Response]]
 
@@ -45,9 +46,12 @@ class Route:
     needed: access.Scope | None = access.Scope.READ
     """None if it needs no sign-in."""
     method: str = "GET"
+    reads_form: bool = True
+    """False if the function reads the form itself, because it has large files."""
 
 
 _REQUEST: Final = access.Scope.REQUEST
+_PUBLISH: Final = access.Scope.PUBLISH
 _OPERATE: Final = access.Scope.OPERATE
 
 ROUTES: Final = (
@@ -74,6 +78,8 @@ ROUTES: Final = (
     Route(path="/requests", show=application_form.send_files, needed=_REQUEST, method="POST"),
     Route(path="/requests/{request_id}", show=requests.show_request),
     Route(path="/requests/{request_id}/cancel", show=requests.cancel_request, needed=_REQUEST, method="POST"),
+    Route(path="/upload", show=uploads.show_uploads),
+    Route(path="/upload", show=uploads.send_files, needed=_PUBLISH, method="POST", reads_form=False),
     Route(path="/queue", show=statistics.show_queue),
     Route(path="/builds", show=builds.list_builds),
     Route(path="/builds/retry", show=builds.retry_builds, needed=_REQUEST, method="POST"),
@@ -105,7 +111,7 @@ def add_pages(app: FastAPI) -> None:
 def _serve(route: Route) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            context = await open_context(request, route.needed)
+            context = await open_context(request, route.needed, reads_form=route.reads_form)
         except UnauthenticatedError:
             return RedirectResponse(sign_in_path(request), status_code=303, headers={"Cache-Control": "no-store"})
         answer = await route.show(context)

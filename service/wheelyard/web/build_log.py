@@ -17,7 +17,7 @@ from fastapi.sse import format_sse_event
 from wheelyard.api.build_log import plain_log
 from wheelyard.api.log_events import EventStream, with_heartbeats
 from wheelyard.api.problems import Problem
-from wheelyard.domain.builds.build import Attempt, Build
+from wheelyard.domain.builds.build import Attempt, Build, Stage
 from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen
@@ -44,6 +44,16 @@ _RECONNECT_MILLISECONDS: Final = 2000
 _MAX_NUMBER: Final = 9
 _FOLLOWED_LINES: Final = 500
 """Most lines of one event; more would only slow down server and browser."""
+
+
+_NAMES_FOR_BROUGHT: Final = {Stage.BUILD: "check", Stage.VERIFY: "prove"}
+"""Nobody builds a brought wheel here, so these stages have another name on its pages."""
+
+
+def stage_names(build: Build) -> dict[str, str]:
+    """Return the names of the stages on the pages of a build."""
+    renamed = _NAMES_FOR_BROUGHT if build.order.is_brought else {}
+    return {stage.value: renamed.get(stage, stage.value) for stage in Stage}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +142,8 @@ async def show_log(context: PageContext) -> Page:
     window = await _window(context, log, wanted)
     title = f"Log of {build.order.project} {build.order.version}"
     folds = fold_by_stage(window, log.stages if log else (), keep_open=True)
-    values = {"build": build, "attempt": attempt, "log": log, "window": window, "folds": folds, "wanted": wanted}
-    return Page(template="log.html", title=title, values=values)
+    shown = {"window": window, "folds": folds, "wanted": wanted, "stage_names": stage_names(build)}
+    return Page(template="log.html", title=title, values={"build": build, "attempt": attempt, "log": log, **shown})
 
 
 async def _window(context: PageContext, log: ReadLog | None, wanted: str) -> Viewport:

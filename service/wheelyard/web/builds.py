@@ -11,12 +11,13 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
+from wheelyard.domain.access import Action, AuditFilter
+from wheelyard.domain.builds.build import Attempt, Build, SourceKind, Stage, Status
 from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
 from wheelyard.domain.healing.story import Chapter, tell_story
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
-from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
+from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log, stage_names
 from wheelyard.web.context import PageContext
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.recipes import healed_recipe, used_keys
@@ -31,7 +32,7 @@ _IN_VAIN = (Status.FAILED, Status.CANCELLED)
 async def list_builds(context: PageContext) -> Page:
     """List builds, newest first."""
     asked = _asked(context)
-    before = _before(context.asked("before"))
+    before = read_before(context.asked("before"))
     page = await context.services.builds.list_builds(_filter(asked, before=before))
     following = urlencode({**asked, "before": page.next_before}) if page.next_before else ""
     targets = context.services.request_build.targets()
@@ -101,11 +102,12 @@ def _status(text: str) -> Status | None:
         raise InvalidRequestError(problems=[f"status: must be one of {', '.join(Status)}"]) from error
 
 
-def _before(text: str) -> str | None:
+def read_before(text: str, *, what: str = "a build") -> str | None:
+    """Return the id that a page of a list ends before; raise InvalidRequestError."""
     try:
         return str(uuid.UUID(text)) if text else None
     except ValueError as error:
-        raise InvalidRequestError(problems=["before: must be the id of a build"]) from error
+        raise InvalidRequestError(problems=[f"before: must be the id of {what}"]) from error
 
 
 _MEANINGS: Final = {
@@ -116,6 +118,23 @@ _MEANINGS: Final = {
     Stage.REPAIR: "Audits the wheel and grafts libraries",
     Stage.VERIFY: "Installs and imports the wheel in a bare image",
     Stage.PUBLISH: "Uploads the wheel and checks the upload",
+}
+_MEANINGS_BY_SOURCE: Final = {
+    SourceKind.SDIST: _MEANINGS,
+    SourceKind.GIT: {
+        **_MEANINGS,
+        Stage.FETCH: "Fetches the commit",
+        Stage.PREPARE: "Makes the sdist without network, finds or builds the images",
+    },
+    SourceKind.WHEEL: {
+        Stage.RESOLVE: "Records what will be checked",
+        Stage.FETCH: "Reads the uploaded file and checks its hash",
+        Stage.PREPARE: "Finds or makes the image that audits it",
+        Stage.BUILD: "Compares its name, metadata, record and archive",
+        Stage.REPAIR: "Audits its tags and native files, changes what is wrong",
+        Stage.VERIFY: "Installs and imports it wherever its tags say",
+        Stage.PUBLISH: "Lists it on the index and reads it back",
+    },
 }
 _SHORTEST_SHARE: Final = 2.0
 """Width of the shortest bar in percent, so that every finished stage is visible."""
@@ -148,12 +167,13 @@ def _bars(build: Build, attempt: Attempt) -> Iterator[StageBar]:
         seconds[timing.stage] = seconds.get(timing.stage, 0.0) + timing.seconds
     total = sum(seconds.values()) or 1.0
     passed = 0.0
+    names = stage_names(build)
     for stage in Stage:
         took = seconds.get(stage)
         share = max(100 * took / total, _SHORTEST_SHARE) if took is not None else 0.0
         yield StageBar(
-            name=stage.value,
-            meaning=_MEANINGS[stage],
+            name=names[stage],
+            meaning=_MEANINGS_BY_SOURCE[build.order.sdist.kind][stage],
             state=_state(stage, build, attempt),
             seconds=took,
             offset=round(min(100 * passed / total, 100 - share), 2),
@@ -190,6 +210,9 @@ async def show_build(context: PageContext) -> Page:
         "attempt": attempt,
         "story": _story(attempt),
         "bars": timeline(build, attempt) if attempt else (),
+        "stage_names": stage_names(build),
+        "brought_by": await requester_of(context, build) if build.order.is_brought else "",
+        "state": state_of(build),
         "log": log,
         "window": window,
         "folds": fold_by_stage(window, log.stages if log else (), keep_open=not attempt or not attempt.status.is_final),
@@ -210,8 +233,25 @@ def _story(attempt: Attempt | None) -> tuple[Chapter, ...]:
     return tell_story(attempt.healing, succeeded=attempt.status is Status.SUCCEEDED)
 
 
+_STATES_OF_BROUGHT: Final = {Status.SUCCEEDED: "published", Status.FAILED: "refused"}
+
+
+def state_of(build: Build) -> str:
+    """Return a build's status in words that are also true for a wheel that others built."""
+    return _STATES_OF_BROUGHT.get(build.status, build.status.value) if build.order.is_brought else build.status.value
+
+
 def _title(build: Build) -> str:
+    if build.order.is_brought:
+        return f"{build.order.sdist.filename}: {state_of(build)}"
     return f"{build.order.project} {build.order.version} for Python {build.order.target.python}: {build.status}"
+
+
+async def requester_of(context: PageContext, build: Build) -> str:
+    """Return who requested or brought it first, from the audit log; empty if unknown."""
+    entries = await context.services.audit.list_entries(AuditFilter(object=build.id))
+    actors = [one.change.actor for one in entries if one.change.action == Action.BUILD_REQUESTED]
+    return actors[-1] if actors else ""
 
 
 async def _window(log: ReadLog | None) -> Viewport:

@@ -102,6 +102,12 @@ class PageContext:
         values = ("".join(filter(str.isprintable, text)).strip() for text in self.chosen_values.get(name, ()))
         return tuple(dict.fromkeys(filter(None, values)))
 
+    def check_csrf(self, given: str | None) -> None:
+        """Raise InvalidRequestError unless this is the session's CSRF token, for forms that pages read themselves."""
+        if self.session is None:
+            raise UnauthenticatedError(reason="there is no session")
+        _check_csrf(self.session, given)
+
     def may(self, scope: str) -> bool:
         """Return whether the token has this scope; buttons are hidden otherwise."""
         return self.token.scope.allows(Scope(scope))
@@ -118,17 +124,19 @@ class PageContext:
         }
 
 
-async def open_context(request: Request, needed: Scope | None) -> PageContext:
-    """Read the session and the form.
+async def open_context(request: Request, needed: Scope | None, *, reads_form: bool = True) -> PageContext:
+    """Read the session and the form; the page function reads the form itself if ``reads_form`` is false.
 
     Raise UnauthenticatedError, ForbiddenError or InvalidRequestError.
     """
     services = services_of(request)
     session = await _session(request, services, needed)
-    sent = await _form(request) if request.method == "POST" else _Form()
+    is_sent = request.method == "POST" and reads_form
+    sent = await _form(request) if is_sent else _Form()
     form = dict(sent.fields)
     if request.method == "POST":
         _check_origin(request)
+    if is_sent:
         given = form.pop(CSRF_FIELD, None)
         if session is not None:
             _check_csrf(session, given)

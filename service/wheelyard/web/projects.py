@@ -14,6 +14,7 @@ from wheelyard.api.index_access import is_open_to
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.uploads import UploadFilter
 from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
 from wheelyard.web.context import PageContext, recent_answer
@@ -23,6 +24,7 @@ from wheelyard.web.rendering import Page
 _PAGE_SIZE = 50
 _SHOWN_RELEASES = 8
 _SHOWN_UPSTREAM = 12
+_SHOWN_UPLOADS = 10
 _UPSTREAM_TIMEOUT_SECONDS = 2.0
 """How long a page waits for the upstream index."""
 
@@ -99,7 +101,8 @@ async def show_project(context: PageContext) -> Page:
     name = canonicalize_name(context.part("name"))
     page = await context.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
     releases = await _releases(context, name)
-    if not releases and not page.builds:
+    brought = await context.services.uploads.store.list_uploads(UploadFilter(project=name, limit=_SHOWN_UPLOADS))
+    if not releases and not page.builds and not brought.uploads:
         raise NotFoundError(kind="project", name=name)
     targets = context.services.request_build.targets()
     versions = versions_of((one.version for one in releases), (build.version for build in page.builds))
@@ -113,6 +116,9 @@ async def show_project(context: PageContext) -> Page:
         "offset": offset,
         "page_size": _SHOWN_RELEASES,
         "builds": page.builds[:10],
+        "brought": brought.uploads[:_SHOWN_UPLOADS],
+        "brought_by": {one.wheel.filename: one.uploaded_by for one in brought.uploads if one.wheel},
+        "more_brought": brought.next_before is not None,
         "newest": newest,
         "install": _install_line(context, newest) if newest else "",
         "pythons": pythons_of(targets),

@@ -11,7 +11,6 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from wheelyard.api.files import in_turn
-from wheelyard.domain.access import Action, AuditFilter
 from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.index.index import Level
@@ -20,6 +19,7 @@ from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError, NotFoundError
+from wheelyard.web.builds import requester_of
 from wheelyard.web.context import PageContext
 from wheelyard.web.projects import links_of
 from wheelyard.web.recipes import used_keys
@@ -64,7 +64,7 @@ async def show_wheel(context: PageContext) -> Page:
         "is_staged": wheel.level is Level.STAGING,
         "recipe": used_keys(build.order.recipe) if build else (),
         "attempt": _made_by(build),
-        "requested_by": await _requester_of(context, build) if build else "",
+        "requested_by": await requester_of(context, build) if build else "",
         "is_deleted": wheel.standing is Standing.DELETED,
         "is_yanked": wheel.standing is Standing.YANKED,
         "max_reason": MAX_REASON,
@@ -105,13 +105,6 @@ def _made_by(build: Build | None) -> Attempt | None:
     """Return the attempt that built the wheel."""
     made = [one for one in build.attempts if one.status is Status.SUCCEEDED] if build else []
     return made[-1] if made else None
-
-
-async def _requester_of(context: PageContext, build: Build) -> str:
-    """Return who requested the build first, from the audit log; empty if unknown."""
-    entries = await context.services.audit.list_entries(AuditFilter(object=build.id))
-    actors = [one.change.actor for one in entries if one.change.action == Action.BUILD_REQUESTED]
-    return actors[-1] if actors else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -312,6 +312,11 @@ async def test_failed_proof_names_all_targets_that_it_fails_on(tmp_path: Path) -
     assert caught.value.summary.startswith("On bullseye with Python 3.13: demo 1.0 does not work")
     assert "On trixie with Python 3.13: demo 1.0 does not work" in caught.value.summary
     assert "bookworm" not in caught.value.summary
+    assert [(place, bool(reason)) for place, reason in caught.value.proofs] == [
+        ("bullseye with Python 3.13", True),
+        ("bookworm with Python 3.13", False),
+        ("trixie with Python 3.13", True),
+    ]
 
 
 async def test_targets_that_a_proof_fails_on_are_named_up_to_a_limit(tmp_path: Path) -> None:

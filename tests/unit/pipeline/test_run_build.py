@@ -35,7 +35,7 @@ from wheelyard.errors import (
 )
 from wheelyard.interfaces import ContainerSpec
 from wheelyard.pipeline.container_job import labels_of
-from wheelyard.pipeline.job import Job, StageFunction, Tools
+from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
 SPEC = ContainerSpec(image="image", command=("agent",), limits=LIMITS, labels={}, env={})
 
@@ -152,6 +152,26 @@ async def test_typed_error_becomes_a_failure_of_its_stage(harness: RunHarness) -
     assert (build.failure.summary, build.failure.hint) == (error.summary, error.hint)
     assert "looking into it" in build.failure.log_excerpt
     assert "==> fetch failed: demo-1.0.tar.gz is not a usable sdist" in await harness.log()
+
+
+async def test_failure_of_a_brought_wheel_has_what_repair_changed_and_how_each_proof_ended(
+    harness: RunHarness,
+) -> None:
+    repaired = replace(known(harness.pipeline.repaired().repaired), changes=("Its tag was corrected.",))
+
+    async def repair(job: Job, tools: Tools) -> Job:
+        del tools
+        return job.knowing(repaired=repaired)
+
+    error = VerifyFailedError(wheel="demo 1.0", problems=["it cannot be imported"])
+    error.proofs = [("bookworm with Python 3.13", ""), ("trixie with Python 3.13", "no\0" + "x" * 5_000)]
+    failure = (await harness.run(repair, failing(error))).failure
+    assert failure is not None
+    assert failure.changes == ("Its tag was corrected.",)
+    passed, failed = failure.proofs
+    assert (passed.place, passed.failure) == ("bookworm with Python 3.13", "")
+    assert failed.failure.startswith("no\N{REPLACEMENT CHARACTER}x")
+    assert len(failed.failure) == 500
 
 
 async def test_unexpected_exception_has_a_reference_and_shows_nothing_of_our_inside(

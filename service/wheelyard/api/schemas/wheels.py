@@ -27,6 +27,15 @@ class BriefFailureView(View):
     """What to do next; may be empty."""
 
 
+class ProofResultView(View):
+    """How the proof of a refused wheel ended on one target."""
+
+    place: str
+    """The suite and the Python."""
+    failure: str
+    """Why it failed; empty if it passed."""
+
+
 class FailureView(View):
     """The failure of an attempt."""
 
@@ -44,6 +53,10 @@ class FailureView(View):
     """The relevant lines of the log, at most forty; may be empty."""
     findings: tuple[LogFindingView, ...] = ()
     """Everything that the stage's output says is missing or wrong, the most specific first; at most forty."""
+    changes: tuple[str, ...] = ()
+    """What repair had changed in a brought wheel before it was refused, one sentence each."""
+    proofs: tuple[ProofResultView, ...] = ()
+    """How the proof of a brought wheel ended on each target, if it came so far."""
 
 
 class StageTimingView(View):

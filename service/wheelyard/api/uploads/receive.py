@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -70,23 +71,49 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
         UploadInvalidError: it is no form, or has too much in it.
         UploadTooLargeError, DiskFullError: the file.
     """
+
+    def begin(filename: str, form: UploadForm) -> ReceivedFile:
+        if form.filename is not None:
+            raise UploadInvalidError(problems=["its form has several files, and one is allowed"])
+        form.filename = filename
+        return file
+
+    return await receive_files(request, begin, limit_bytes=limit_bytes)
+
+
+BeginFile = Callable[[str, UploadForm], ReceivedFile | None]
+"""Returns where a file of a form is written to, by its name and the fields before it; None has its bytes ignored."""
+
+
+async def receive_files(request: Request, begin: BeginFile, *, limit_bytes: int) -> UploadForm:
+    """Read a multipart form, whose parts ``content`` are written to files, one after another.
+
+    Args:
+        request: The request.
+        begin: Called as a file begins, before any byte of it is written; what it raises ends the reading.
+        limit_bytes: Maximum size of all files together.
+
+    Raises:
+        UploadInvalidError: it is no form, or has too much in it.
+        UploadTooLargeError, DiskFullError: a file.
+    """
     check_length(request, limit_bytes=limit_bytes + MAX_FORM_BYTES)
     kind, options = parse_options_header(request.headers.get("Content-Type"))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise UploadInvalidError(problems=["its body is no form (multipart/form-data)"])
-    reader = _FormReader()
+    reader = _FormReader(begin)
     try:
         parser = MultipartParser(boundary, reader.callbacks)
         async for data in request.stream():
             parser.write(data)
-            await _flush(reader.content, file, least=_FLUSH_BYTES)
+            await reader.flush(least=_FLUSH_BYTES)
         parser.finalize()
     except FormParserError as error:
         raise UploadInvalidError(problems=[f"its form cannot be read ({error})"]) from error
     if not reader.is_complete:
         raise UploadInvalidError(problems=["its form ends in the middle"])
-    await _flush(reader.content, file)
+    await reader.flush()
     return reader.form
 
 
@@ -99,11 +126,13 @@ async def _flush(pending: bytearray, file: ReceivedFile, *, least: int = 1) -> N
 
 
 class _FormReader:
-    """Collects what the parser finds: small fields as text, the file's bytes until they are written."""
+    """Collects what the parser finds: small fields as text, the files' bytes until they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: BeginFile) -> None:
         self.form = UploadForm()
-        self.content = bytearray()
+        self._begin_file = begin
+        self._files: list[tuple[ReceivedFile, bytearray]] = []
+        """Files with bytes that are not written yet; only the last one may grow."""
         self.is_complete = False
         self._parts = 0
         self._bytes = 0
@@ -112,8 +141,9 @@ class _FormReader:
         self._disposition = b""
         self._name = ""
         self._field: bytearray | None = None
-        """The value of the present field; None while the part is the file, or one that is ignored."""
-        self._is_content = False
+        """The value of the present field; None while the part is a file, or one that is ignored."""
+        self._content: bytearray | None = None
+        """What is not written yet of the present file; None while the part is no file, or one that is ignored."""
         self.callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin,
             "on_part_data": self._take,
@@ -130,7 +160,7 @@ class _FormReader:
         if self._parts > _MOST_PARTS:
             raise UploadInvalidError(problems=[f"its form has more than {_MOST_PARTS} parts"])
         self._disposition = b""
-        self._field, self._is_content = None, False
+        self._field, self._content = None, None
 
     def _end_header(self) -> None:
         if bytes(self._header).strip().lower() == b"content-disposition":
@@ -143,17 +173,19 @@ class _FormReader:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         filename = options.get(b"filename")
         if self._name == "content" and filename is not None:
-            if self.form.filename is not None:
-                raise UploadInvalidError(problems=["its form has several files, and one is allowed"])
-            self.form.filename = filename.decode("utf-8", "replace")
-            self._is_content = True
+            file = self._begin_file(filename.decode("utf-8", "replace"), self.form)
+            if file is not None:
+                self._content = bytearray()
+                self._files.append((file, self._content))
         elif filename is None:
             self._field = bytearray()
         # Another file, such as a PGP signature, is ignored, as the public index ignores it.
 
     def _take(self, data: bytes, start: int, end: int) -> None:
-        if self._is_content:
-            self.content += data[start:end]
+        if self._content is not None:
+            self._content += data[start:end]
+            return
+        if self._field is None and self._name == "content":
             return
         self._bytes += end - start
         if self._bytes > _MOST_FIELD_BYTES:
@@ -167,3 +199,11 @@ class _FormReader:
 
     def _finish(self) -> None:
         self.is_complete = True
+
+    async def flush(self, *, least: int = 1) -> None:
+        """Write the files that have ended, and the present one if there is enough of it."""
+        for file, pending in self._files[:-1]:
+            await _flush(pending, file)
+        del self._files[:-1]
+        for file, pending in self._files:
+            await _flush(pending, file, least=least)

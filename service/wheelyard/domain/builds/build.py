@@ -39,6 +39,7 @@ class AwaitedBuild:
 
 MAX_LOG_EXCERPT_LINES: Final = 40
 _MAX_SUMMARY: Final = 2000
+_MAX_REASON: Final = 500
 
 
 def storable(text: str) -> str:
@@ -74,6 +75,16 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProofResult:
+    """How the proof of a refused wheel ended on one target."""
+
+    place: str
+    """The suite and the Python."""
+    failure: str = ""
+    """Why it failed; empty if it passed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """Why an attempt did not make a wheel: data, not an exception."""
 
@@ -88,6 +99,10 @@ class Failure:
     """The log's lines that matter, at most forty."""
     findings: tuple[Finding, ...] = ()
     """Everything that the stage's output says is missing or wrong."""
+    changes: tuple[str, ...] = ()
+    """What repair had changed in a brought wheel before it was refused, one sentence each."""
+    proofs: tuple[ProofResult, ...] = ()
+    """How the proof of a brought wheel ended on each target, if it came so far."""
 
     @classmethod
     def of(
@@ -107,6 +122,9 @@ class Failure:
             retryable=error.retryable,
             log_excerpt=log_excerpt,
             findings=findings,
+            proofs=tuple(
+                ProofResult(place=place, failure=storable(reason)[:_MAX_REASON]) for place, reason in error.proofs
+            ),
         )
 
 

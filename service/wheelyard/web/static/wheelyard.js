@@ -1,5 +1,5 @@
 // What pages do with JavaScript only: follow a build's log, scroll to the failing line, refresh automatically, copy a
-// command, complete input.
+// command, complete input, take files that are dropped and show how far each one is sent.
 // Text of a build is inserted as text (textContent), never as markup.
 "use strict";
 
@@ -30,14 +30,14 @@ function timeElement(at, style) {
 }
 
 // The fold of a new stage, as parts.html renders it; the number of its lines is not known yet.
-function foldElement(number, line) {
+function foldElement(number, line, names) {
   const fold = document.createElement("details");
   fold.className = "fold";
   fold.dataset.stage = line.stage;
   fold.open = true;
   const head = document.createElement("summary");
   const name = document.createElement("strong");
-  name.textContent = line.stage;
+  name.textContent = names[line.stage] ?? line.stage;
   head.append(name);
   if (line.at) head.append(" ", timeElement(line.at, ""));
   const list = document.createElement("ol");
@@ -89,6 +89,7 @@ function followLog(box) {
   const live = document.getElementById("live");
   const attempt = Number(box.dataset.attempt);
   const kept = 4000;
+  const names = JSON.parse(box.dataset.stages);
   let next = Number(box.dataset.next);
   const events = new EventSource(`${box.dataset.events}?after=${encodeURIComponent(box.dataset.after)}`);
 
@@ -101,7 +102,7 @@ function followLog(box) {
       if (line.is_note && line.stage) {
         list.append(added);
         added = document.createDocumentFragment();
-        const fold = foldElement(next, line);
+        const fold = foldElement(next, line, names);
         box.append(fold);
         list = fold.querySelector("ol");
       }
@@ -155,11 +156,11 @@ function followLog(box) {
 }
 
 // Update the page to a newer version of it. Only differences are changed, so that focus, selection, scroll position,
-// input and unfolded parts stay. data-key identifies rows.
+// input and unfolded parts stay. data-key identifies rows, data-local marks what only this script fills.
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key : undefined);
 
 function update(shown, fresh) {
-  if (shown.isEqualNode(fresh)) return;
+  if (shown.isEqualNode(fresh) || shown.dataset?.local !== undefined) return;
   if (shown.nodeType !== Node.ELEMENT_NODE) { shown.data = fresh.data; return; }
   for (const { name } of [...shown.attributes]) {
     if (!fresh.hasAttribute(name) && !(name === "open" && shown.nodeName === "DETAILS")) shown.removeAttribute(name);
@@ -190,7 +191,7 @@ function update(shown, fresh) {
 }
 
 function autoRefresh(main) {
-  const shortest = 5, longest = 60;
+  const shortest = Number(main.dataset.renewed) || 5, longest = 60;
   const line = document.getElementById("renewal");
   const label = document.createElement("label");
   const box = document.createElement("input");
@@ -235,7 +236,116 @@ function autoRefresh(main) {
   }
   box.addEventListener("change", () => { seconds = shortest; if (box.checked) ask(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { seconds = shortest; ask(); } });
+  main.addEventListener("stale", () => { seconds = shortest; ask(); });
   later();
+}
+
+// Send each file by a request of its own, one after another, so that each has its progress and its own answer. The
+// answer is the page of uploads: what it refused is taken from there, what was stored is in its list.
+function enableUpload(form) {
+  const input = form.querySelector("input[type=file]");
+  const list = document.getElementById("sending");
+  const said = document.getElementById("sent");
+  const limit = Number(form.dataset.limit);
+  const waiting = [];
+  let sending = false;
+  form.querySelector("[data-with-script]").hidden = false;
+  form.querySelector("[data-without-script]").hidden = true;
+
+  const show = (row, state) => { row.querySelector("[data-state]").textContent = state; };
+  const refuse = (row, file, problem, again) => {
+    row.className = "failure";
+    row.querySelector("progress")?.remove();
+    show(row, problem);
+    said.textContent = `${file.name}: ${problem}`;
+    if (!again) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Try again";
+    button.setAttribute("aria-label", `Try again to send ${file.name}`);
+    button.addEventListener("click", () => { row.remove(); add([file]); });
+    row.append(" ", button);
+  };
+  const take = (row, file, request) => {
+    const page = new DOMParser().parseFromString(request.responseText, "text/html");
+    const refused = page.querySelector("#refused li");
+    if (refused) {
+      row.replaceChildren(...document.adoptNode(refused).childNodes);
+      row.className = "failure";
+      said.textContent = `${file.name} is refused.`;
+      return;
+    }
+    if (new URL(request.responseURL).pathname === "/sign-in") {
+      refuse(row, file, "You are signed out. Sign in, and upload it again.");
+    } else if (request.status !== 200) {
+      const problem = page.querySelector(".problem")?.textContent;
+      refuse(row, file, problem ?? `The service answered with ${request.status}.`, true);
+    } else {
+      row.remove();
+      said.textContent = `${file.name} was received.`;
+      document.getElementById("main").dispatchEvent(new Event("stale"));
+    }
+  };
+  const send = ({ row, file }) => new Promise((done) => {
+    const request = new XMLHttpRequest();
+    const bar = row.querySelector("progress");
+    const body = new FormData();
+    for (const field of form.querySelectorAll("input[type=hidden]")) body.append(field.name, field.value);
+    body.append("content", file);
+    request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; });
+    request.upload.addEventListener("load", () => show(row, "being checked"));
+    request.addEventListener("load", () => take(row, file, request));
+    request.addEventListener("error", () => refuse(row, file, "The connection was lost, or the file cannot be read.", true));
+    request.addEventListener("loadend", done);
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "text/html");
+    show(row, "being sent");
+    request.send(body);
+  });
+  async function sendAll() {
+    if (sending) return;
+    sending = true;
+    while (waiting.length) await send(waiting.shift());
+    sending = false;
+  }
+  function add(files) {
+    for (const file of files) {
+      const row = document.createElement("li");
+      const name = document.createElement("span");
+      name.className = "file";
+      name.textContent = file.name;
+      const bar = document.createElement("progress");
+      bar.max = 1;
+      bar.value = 0;
+      bar.setAttribute("aria-label", `How much of ${file.name} is sent`);
+      const state = document.createElement("span");
+      state.dataset.state = "";
+      row.append(name, " ", bar, " ", state);
+      list.append(row);
+      if (file.size > limit) {
+        refuse(row, file, `It has more than ${Math.floor(limit / 1048576)} MiB, which the operator allows at most.`);
+        continue;
+      }
+      show(row, "waiting");
+      waiting.push({ row, file });
+    }
+    sendAll();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    add([...input.files]);
+    input.value = "";
+  });
+  // A file that is dropped beside the form must not replace the page.
+  for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+  form.addEventListener("dragover", () => form.classList.add("over"));
+  form.addEventListener("dragleave", (event) => { if (!form.contains(event.relatedTarget)) form.classList.remove("over"); });
+  form.addEventListener("drop", (event) => {
+    form.classList.remove("over");
+    add([...event.dataTransfer.files]);
+  });
+  window.addEventListener("beforeunload", (event) => { if (sending) event.preventDefault(); });
 }
 
 function suggest(input) {
@@ -260,6 +370,8 @@ function suggest(input) {
 
 const typed = document.querySelector("input[data-suggestions]");
 if (typed) suggest(typed);
+const upload = document.getElementById("upload");
+if (upload) enableUpload(upload);
 const refreshed = document.querySelector("main[data-renewed]");
 if (refreshed) autoRefresh(refreshed);
 const box = document.querySelector(".log-box[data-events]");

@@ -1,0 +1,1 @@
+"""The page of uploads, and the story of each file."""
