@@ -32,13 +32,14 @@ from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
     GitHostRefusedError,
     GitProjectUnknownError,
+    GitRefUnknownError,
     NetworkRefusedError,
     RecipeError,
     ReleaseUnsupportedError,
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, GitRepositories, RecipeRegistry, SourceIndex
+from wheelyard.interfaces import BuildStore, GitCommit, GitRepositories, RecipeRegistry, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +53,8 @@ class BuildRequest:
     requested_by: str
     git: GitRequest | None = None
     """The source in git that is built, in place of a release of the index."""
+    commit: GitOrigin | None = None
+    """The commit that its ref was found to be before; None to look it up."""
     priority: Priority = Priority.INTERACTIVE
     prebuild_id: str | None = None
     """The prebuild that needs it."""
@@ -85,6 +88,23 @@ class BroughtWheel:
     requires_python: str | None
     suite: str | None = None
     """The suite whose builder repairs it; None for the one that its tags point to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundCommit:
+    """The commit that a source in git is, and what its files say."""
+
+    origin: GitOrigin
+    project: NormalizedName
+    stated: Version
+    """The version that its files or its tag state; 0 if they leave it to the project's code."""
+    texts: Mapping[str, str]
+    """The files in its project's folder that may say more, by name."""
+
+    @property
+    def version(self) -> Version:
+        """Return the version that its wheel will have by what is stated."""
+        return wheel_version(self.stated, self.origin)
 
 
 class PlanBuild:
@@ -124,32 +144,13 @@ class PlanBuild:
         return served or self._order(request, release, target, builder.suite)
 
     async def _decide_git(self, request: BuildRequest, wanted: GitRequest) -> BuildOrder:
-        """Return the order of the commit that a ref has now.
-
-        Raise also GitHostRefusedError, GitRefUnknownError, GitProjectUnknownError, GitSourceRefusedError or
-        GitUnavailableError.
-        """
-        if self._repositories is None:
-            raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
+        """Return the order of the commit that a ref has now; raise also as ``find_commit`` does."""
         _, builder = self._choose_builder(request)
         target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
-        found = await self._repositories.resolve(wanted)
-        origin = GitOrigin(
-            url=wanted.url, ref=wanted.ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag
-        )
-        files = await self._repositories.fetch(origin)
-        identity = await asyncio.to_thread(read_identity, files.texts)
-        project = wanted.project or identity.project
-        if project is None:
-            raise GitProjectUnknownError(source=str(wanted))
-        origin = replace(
-            origin,
-            moved_from=await self._moved_from(origin),
-            may_release=self._facts.own_projects.include(project),
-        )
-        stated = identity.version or tagged_version(origin.tag or "") or read_version("0")
-        recipe = merge_rules(self._recipes.find(project), version=stated, target=target, suite=suite)
-        label = f"{project} at {origin.commit[:12]}"
+        found = await self.find_commit(wanted, known=request.commit)
+        origin, project = found.origin, found.project
+        recipe = merge_rules(self._recipes.find(project), version=found.stated, target=target, suite=suite)
+        label = f"{project} at {origin.short_commit}"
         if recipe.unsupported is not None:
             raise ReleaseUnsupportedError(
                 release=label, target=str(target), suite=suite, reason=recipe.unsupported.rstrip("."), others=[]
@@ -160,13 +161,53 @@ class PlanBuild:
             key=self._key(recipe, source_digest(source), target, suite, kind=SourceKind.GIT),
             requirement=f"{project} @ {wanted}",
             project=project,
-            version=str(wheel_version(stated, origin)),
+            version=str(found.version),
             sdist=source,
             target=target,
             builder=suite,
             recipe_digest=recipe.digest,
             recipe=recipe,
         )
+
+    async def find_commit(
+        self, wanted: GitRequest, *, known: GitOrigin | None = None, locked: str | None = None
+    ) -> FoundCommit:
+        """Return the commit that a source in git is now, and read what its files state.
+
+        Args:
+            wanted: The source.
+            known: The commit that its ref was found to be before, so that it is not looked up again.
+            locked: The commit that a lock names for it. Its ref counts only while it is this commit.
+
+        Raises GitHostRefusedError, GitRefUnknownError, GitProjectUnknownError, GitSourceRefusedError or
+        GitUnavailableError.
+        """
+        if self._repositories is None:
+            raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
+        origin = known or await self._resolve(self._repositories, wanted, locked)
+        files = await self._repositories.fetch(origin)
+        identity = await asyncio.to_thread(read_identity, files.texts)
+        project = wanted.project or identity.project
+        if project is None:
+            raise GitProjectUnknownError(source=str(wanted))
+        if known is None:
+            may_release = self._facts.own_projects.include(project)
+            origin = replace(origin, moved_from=await self._moved_from(origin), may_release=may_release)
+        stated = identity.version or tagged_version(origin.tag or "") or read_version("0")
+        return FoundCommit(origin=origin, project=project, stated=stated, texts=files.texts)
+
+    @staticmethod
+    async def _resolve(repositories: GitRepositories, wanted: GitRequest, locked: str | None) -> GitOrigin:
+        try:
+            found = await repositories.resolve(wanted)
+        except GitRefUnknownError:
+            if locked is None:
+                raise
+            found = GitCommit(commit="")
+        ref = wanted.ref
+        if locked is not None and found.commit != locked:
+            ref, found = locked, GitCommit(commit=locked)
+        return GitOrigin(url=wanted.url, ref=ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag)
 
     async def _moved_from(self, origin: GitOrigin) -> str | None:
         """Return the commit that a tag had when it was built before, if it was another one."""

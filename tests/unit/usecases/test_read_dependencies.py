@@ -10,10 +10,10 @@ from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
+from wheelyard.domain.dependencies.files import ResolvedRelease, SourceRelease, StatedRelease, WantedSource
 from wheelyard.domain.packaging.release import ProjectFiles
 from wheelyard.domain.packaging.target import Target
-from wheelyard.errors import ResolutionTooLargeError, UnknownProjectError
+from wheelyard.errors import GitHostRefusedError, ResolutionTooLargeError, UnknownProjectError
 from wheelyard.usecases.read_dependencies import MOST_CHOSEN, DependencyInput, ReadDependencies
 
 
@@ -58,7 +58,14 @@ def read(source: CountingSource) -> ReadDependencies:
         parsers=InlineParsers(),
         parse_lines=parse_requirements,
         read_metadata=lambda _: None,
+        find_source=no_source,
     )
+
+
+async def no_source(wanted: WantedSource, caller: str) -> SourceRelease:
+    """Know no repository."""
+    del caller
+    raise GitHostRefusedError(url=wanted.source.url, entry="git.example", allowed=())
 
 
 async def test_each_project_is_looked_up_once(read: ReadDependencies, source: CountingSource) -> None:
