@@ -28,7 +28,8 @@ _FOLDER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+ -]*(?:/[A-Za-z0-9_][A-Za
 _REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_COMMIT: Final = re.compile(r"[0-9a-f]{7,39}")
-_TAGGED_VERSION: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9._]*[-_/])*v?([0-9].*)")
+# A separator is in no word, so that there is one way to read a tag: its author must not choose how long it takes.
+_TAGGED_VERSION: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9.]*[-_/]+)*v?([0-9].*)")
 _SHOWN_DIGITS: Final = 12
 _SHORTEST_MARK: Final = 7
 """Digits of a commit that backends write into a version."""
