@@ -1,5 +1,6 @@
-"""Inputs that name a commit: prebuilt, locked, and installed by each tool while repository and upstream are gone."""
+"""Inputs that name a commit and a file: locked, and installed by each tool while repository and upstream are gone."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ APPLICATION: Final = """[project]
 name = "application"
 version = "1.0"
 requires-python = ">=3.11,<3.12"
-dependencies = ["gitlib @ git+{url}@v1.2", "other==1.0"]
+dependencies = ["gitlib @ git+{url}@v1.2", "other @ {file}"]
 
 [tool.poetry]
 package-mode = false
@@ -91,8 +92,10 @@ async def locked(
         for project in ("plain", "other"):
             upstream.add(project, f"{project}-1.0.tar.gz", make_sdist(project, QUICK))
         url = f"{host}/gitlib.git"
-        (folder / "pyproject.toml").write_text(APPLICATION.format(url=url, index=upstream.url))
-        (folder / "open.txt").write_text(f"gitlib @ git+{url}@v1.2\nother\n")
+        file = f"{upstream.url}other/other-1.0.tar.gz"
+        digest = hashlib.sha256(make_sdist("other", QUICK)).hexdigest()
+        (folder / "pyproject.toml").write_text(APPLICATION.format(url=url, index=upstream.url, file=file))
+        (folder / "open.txt").write_text(f"gitlib @ git+{url}@v1.2\nother @ {file}#sha256={digest}\n")
         index = ("--default-index", upstream.url, "--python", PYTHON, "--quiet")
         await succeed(clients, folder, "uv", "lock", *index)
         compile_ = ("uv", "pip", "compile", *index, "pyproject.toml")
@@ -110,8 +113,10 @@ async def locked(
             for name in ("open.txt", "hashed.txt", "uv.lock", "pylock.toml", "poetry.lock"):
                 text = (folder / name).read_text()
                 # What the application declares stays in a uv.lock; nothing is installed by it.
-                text = "".join(line for line in text.splitlines() if "git = " not in line or "source = " in line)
-                assert "git" not in text.replace("gitlib", ""), name
+                declared = ('    { name = "gitlib", git', '    { name = "other", url')
+                text = "\n".join(line for line in text.splitlines() if not line.startswith(declared))
+                assert "git" not in text.replace("gitlib", ""), (name, text)
+                assert ".tar.gz" not in text, (name, text)
             (served / "gitlib.git").rename(served / "gone")
             (upstream.folder / "simple").rename(upstream.folder / "gone")
             yield Locked(service=service, commit=commit, folder=folder)

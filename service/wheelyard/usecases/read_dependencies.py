@@ -24,6 +24,7 @@ from wheelyard.domain.dependencies.files import (
     SourceRelease,
     StatedRelease,
     Wanted,
+    WantedFile,
     WantedSource,
     holds,
     kind_of_file,
@@ -111,7 +112,7 @@ class TargetNeeds:
     target: Target
     locked: tuple[Pin, ...] | None
     """The releases that a lock names; None if a resolver must choose."""
-    sources: tuple[WantedSource, ...] = ()
+    sources: tuple[WantedSource | WantedFile, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     allowed: tuple[ProjectRequirement, ...] = ()
@@ -122,7 +123,9 @@ class TargetNeeds:
     first: str = ARGUMENTS
     """The file of the first requirement."""
 
-    def trace(self, release: ResolvedRelease, sources: Iterable[tuple[WantedSource, SourceRelease]] = ()) -> Pin:
+    def trace(
+        self, release: ResolvedRelease, sources: Iterable[tuple[WantedSource | WantedFile, SourceRelease]] = ()
+    ) -> Pin:
         """Return the line that asked for a release; a release that no line names belongs to the first file."""
         for source, found in sources:
             if (release.project, release.version) == (found.release.project, found.release.version):
@@ -144,8 +147,8 @@ class ReadInput:
     skipped: tuple[Skipped, ...]
 
 
-FindSource = Callable[[WantedSource, str], Awaitable[SourceRelease]]
-"""Returns the commit of a source in git for a caller, and what is known of its release; raises a WheelyardError."""
+FindSource = Callable[[WantedSource | WantedFile, str], Awaitable[SourceRelease | Skipped]]
+"""Returns the release of a source in git or of a file for a caller, or why there is none; raises a WheelyardError."""
 
 
 FoundSources = Mapping[str, SourceRelease]
@@ -195,10 +198,10 @@ class ReadDependencies:
     async def _find_sources(self, read: ReadInput, caller: str) -> tuple[FoundSources, tuple[Skipped, ...]]:
         """Find the commit of each source once, for all targets; a source that cannot be used is left out."""
         wanted = {one.key: one for needs in read.by_target for one in needs.sources}
-        turns = asyncio.Semaphore(_FOUND_AT_ONCE)
+        fetching, asking = asyncio.Semaphore(_FOUND_AT_ONCE), asyncio.Semaphore(_ASKED_AT_ONCE)
 
-        async def find(one: WantedSource) -> SourceRelease | Skipped:
-            async with turns:
+        async def find(one: WantedSource | WantedFile) -> SourceRelease | Skipped:
+            async with fetching if isinstance(one, WantedSource) else asking:
                 try:
                     return await self.find_source(one, caller)
                 except GitHostRefusedError as error:
@@ -214,20 +217,23 @@ class ReadDependencies:
         sources = [(one, found[one.key]) for one in needs.sources if one.key in found]
         if needs.locked is not None:
             return (*needs.locked, *(release.pin(one.origin) for one, release in sources))
-        commits = {release.commit: release.release for _, release in sources}
+        commits = {release.commit: release.release for _, release in sources if release.commit is not None}
+        files = [release.release for _, release in sources if release.commit is None]
         resolved = await self.resolver.resolve(
             [*needs.requirements, *(release.requirement(one.extras) for one, release in sources)],
             constraints=list(needs.constraints),
-            stated=[*await self._stated(needs), *commits.values()],
+            stated=[*await self._stated(needs, files), *commits.values()],
             target=needs.target,
             asked_by=caller,
         )
         return tuple(needs.trace(release, sources) for release in resolved)
 
-    async def _stated(self, needs: TargetNeeds) -> list[StatedRelease]:
+    async def _stated(self, needs: TargetNeeds, files: Sequence[StatedRelease] = ()) -> list[StatedRelease]:
         """Read the requirements in sdists of requested projects that have no wheel for the target."""
-        if len(needs.allowed) > MOST_CHOSEN:
-            what = f"the input leaves {len(needs.allowed)} releases to choose"
+        exact = (ProjectRequirement(project=one.project, specifier=SpecifierSet(f"=={one.version}")) for one in files)
+        allowed = tuple(dict.fromkeys((*needs.allowed, *exact)))
+        if len(allowed) > MOST_CHOSEN:
+            what = f"the input leaves {len(allowed)} releases to choose"
             raise ResolutionTooLargeError(what=what, limit=MOST_CHOSEN)
         turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
@@ -235,7 +241,7 @@ class ReadDependencies:
             async with turns:
                 return await self._state(requirement, needs.target)
 
-        found = await asyncio.gather(*map(state, needs.allowed))
+        found = await asyncio.gather(*map(state, allowed))
         return [release for release in found if release is not None]
 
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
@@ -280,7 +286,7 @@ def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: L
         raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem]) from error
     for needs in by_target:
         _check_count(given, len(needs.locked or needs.requirements))
-    sources = len({one.key for needs in by_target for one in needs.sources})
+    sources = len({one.key for needs in by_target for one in needs.sources if isinstance(one, WantedSource)})
     if sources > MOST_SOURCES:
         problem = f"it names {sources} sources in git; {MOST_SOURCES} are allowed"
         raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
@@ -461,7 +467,7 @@ def _is_requirement(text: str) -> bool:
 
 def _read_arguments(texts: Iterable[str]) -> Dependencies:
     wanted: list[Wanted] = []
-    others: list[WantedSource | Skipped] = []
+    others: list[WantedSource | WantedFile | Skipped] = []
     for text in texts:
         origin = Origin(file=ARGUMENTS)
         if text.startswith("git+"):
@@ -483,7 +489,7 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
         kind=InputKind.REQUIREMENTS,
         lock=None,
         wanted=tuple(wanted),
-        sources=tuple(one for one in others if isinstance(one, WantedSource)),
+        sources=tuple(one for one in others if isinstance(one, WantedSource | WantedFile)),
         skipped=tuple(one for one in others if isinstance(one, Skipped)),
     )
 

@@ -1,12 +1,13 @@
 """Find what a prebuild must know about one release: its wheels here and its wheels upstream."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.domain.builds.git_source import GitOrigin, may_be_of
-from wheelyard.domain.dependencies.files import SourceRelease, WantedSource
+from wheelyard.domain.dependencies.files import Skipped, SourceRelease, StatedRelease, WantedFile, WantedSource
 from wheelyard.domain.dependencies.pyproject import stated_by_files
 from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing, WheelOrigin
 from wheelyard.domain.packaging.release import IndexFile
@@ -19,6 +20,11 @@ from wheelyard.errors import GitSourceRefusedError, NotFoundError, OwnProjectErr
 from wheelyard.interfaces import BuildStore, ParserPool, SourceIndex, WheelStore
 from wheelyard.usecases.read_dependencies import stated_release
 from wheelyard.usecases.request_build import PlanBuild
+
+_UNKNOWN_FILE: Final = (
+    "addresses are not asked, and no index has a file with its hash; 'wheelyard push FILE' brings it, or name its "
+    "repository with git+https://"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +63,7 @@ class FindRelease:
             facts = ReleaseFacts(own=tuple(map(_offer_of, offered)), upstream=(), started=release.started)
             return FoundRelease(facts=facts, upstream=(), sdist_is_allowed=True)
         held = await self._held(release.project, read_version(release.version))
-        files = await self._files(release)
+        files = await self._files(release.project, read_version(release.version))
         hashes = frozenset(digest for item in release.items for digest in item.hashes)
         # A wheel that our index would not list needs no mirroring.
         upstream = tuple(
@@ -130,13 +136,21 @@ class FindRelease:
         except NotFoundError:
             return b""
 
-    async def _files(self, release: ReleaseItems) -> list[IndexFile]:
-        """Return upstream's files of the release; a yanked file counts only for a lock (PEP 592)."""
+    async def has_file(self, project: NormalizedName, version: Version, hashes: frozenset[str]) -> bool:
+        """Return whether our index or upstream has a file of a release with one of these hashes.
+
+        Raise IndexUnavailableError or DatabaseUnavailableError.
+        """
+        own = filter(_is_offered, await self._held(project, version))
+        digests = [*(file.sha256 for file in own), *(file.sha256 for file in await self._files(project, version))]
+        return any(f"sha256:{digest}" in hashes for digest in digests)
+
+    async def _files(self, project: NormalizedName, version: Version) -> list[IndexFile]:
+        """Return upstream's files of a release; a yanked file counts only for a lock (PEP 592)."""
         try:
-            page = await self._source.project(release.project)
+            page = await self._source.project(project)
         except (UnknownProjectError, OwnProjectError):
             return []
-        version = read_version(release.version)
         return [file for file in page.files if file.version == version]
 
 
@@ -148,11 +162,19 @@ class FindSource:
         self._find = find
         self._parsers = parsers
 
-    async def __call__(self, wanted: WantedSource, caller: str) -> SourceRelease:
+    async def __call__(self, wanted: WantedSource | WantedFile, caller: str) -> SourceRelease | Skipped:
         """Return the release, with the requirements of its wheel if there is one, else with those that files state.
 
         Raise as ``PlanBuild.find_commit`` does, and ResolutionTooLargeError.
         """
+        if isinstance(wanted, WantedSource):
+            return await self._find_commit(wanted, caller)
+        if not await self._find.has_file(wanted.project, wanted.version, wanted.hashes):
+            return wanted.skipped(_UNKNOWN_FILE)
+        release = StatedRelease(project=wanted.project, version=wanted.version, requires=())
+        return SourceRelease(release=release, hashes=wanted.hashes)
+
+    async def _find_commit(self, wanted: WantedSource, caller: str) -> SourceRelease:
         found = await self._plan.find_commit(wanted.source, locked=wanted.commit)
         project, commit = found.project, found.origin
         held = await self._find.offered_of(project, commit)

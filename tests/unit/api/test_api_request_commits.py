@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from tests.unit.api_harness import ApiHarness
 from tests.unit.request_harness import GRID, builds_of, finish_build, look, order, request_harness, statuses
 
@@ -259,3 +260,35 @@ async def test_application_whose_requirements_its_code_decides_is_a_note_of_its_
     request = await order(harness, file="requirements.txt", files=files)
     assert [item["project"] for item in request["items"]] == ["pyyaml"]
     assert "are dynamic" in request["skipped"][0]["reason"]
+
+
+async def sdist_of(harness: ApiHarness, project: str) -> str:
+    return (await harness.source.project(canonicalize_name(project))).files[0].sha256
+
+
+async def test_file_at_an_address_is_served_from_the_index_that_has_its_hash(harness: ApiHarness) -> None:
+    digest = await sdist_of(harness, "pyyaml")
+    line = f"pyyaml @ https://mirror.example/pyyaml-6.0.3.tar.gz#sha256={digest}"
+    request = await order(harness, file="requirements.txt", files={"requirements.txt": f"lxml\n{line}\n"})
+    assert request["skipped"] == []
+    done = await finish(harness, request)
+    assert {(item["project"], item["version"], item["origin"]["line"]) for item in done["items"]} == {
+        ("lxml", "6.0.2", 1),
+        ("pyyaml", "6.0.3", 2),
+    }
+    assert (done["is_installable"], done["needs_lock"]) == (True, True)
+    text = await lock(harness, request, "requirements.txt", f"lxml\n{line}\n")
+    assert "pyyaml==6.0.3 \\\n    --hash=sha256:" in text
+    assert "mirror.example" not in text
+
+
+async def test_file_that_no_index_has_is_never_replaced_by_the_release_of_its_name(harness: ApiHarness) -> None:
+    assert (await finish(harness, await order(harness, requirements=["pyyaml"])))["is_installable"]
+    line = f"pyyaml @ https://fork.example/pyyaml-6.0.3.tar.gz#sha256={'0' * 64}"
+    request = await order(harness, requirements=[line, "lxml"])
+    assert [item["project"] for item in request["items"]] == ["lxml"]
+    (skipped,) = request["skipped"]
+    assert skipped["is_wanted"]
+    assert "no index has a file with its hash" in skipped["reason"]
+    assert "wheelyard push" in skipped["reason"]
+    assert not (await finish(harness, request))["is_installable"]

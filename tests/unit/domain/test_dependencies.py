@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from tests.unit.lock_samples import HASH, POETRY_LOCK, PYLOCK, UV_LOCK
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.domain.dependencies.files import Dependencies, Selection
+from wheelyard.domain.dependencies.files import Dependencies, Selection, WantedSource
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.dependencies.pyproject import read_pyproject
 from wheelyard.domain.dependencies.requirements_file import read_requirements
@@ -84,6 +84,7 @@ def test_uv_lock_reports_nothing_that_no_wanted_part_needs() -> None:
 
 def test_editable_repository_is_wanted_like_any_other_and_a_folder_is_ones_own() -> None:
     (repository,) = requirements("-e git+https://elsewhere.test/x.git#egg=x\n").sources
+    assert isinstance(repository, WantedSource)
     assert (str(repository.source), repository.source.project) == ("git+https://elsewhere.test/x.git", "x")
     folder = UV_LOCK.replace('{ git = "somewhere" }', '{ directory = "tool" }')
     assert [one.is_wanted for one in read_uv_lock(folder, file="uv.lock", selection=Selection()).skipped] == [False]

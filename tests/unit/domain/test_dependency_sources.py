@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.unit.domain.test_lock_out import INDEX, TARGETS, hashes_of, wheel
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.builds.git_source import GitOrigin
-from wheelyard.domain.dependencies.files import Dependencies, InputKind, Selection, WantedSource
+from wheelyard.domain.dependencies.files import Dependencies, InputKind, Selection, WantedFile, WantedSource
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.dependencies.lock_out import ServedReleases, lock_to_index
 from wheelyard.domain.dependencies.pyproject import read_pyproject, stated_by_files
@@ -34,7 +35,8 @@ def read(text: str) -> Dependencies:
     return read_requirements({"requirements.txt": text}, start="requirements.txt", parse=parse_requirements)
 
 
-def shown(source: WantedSource) -> tuple[str, str | None, set[str], str]:
+def shown(source: WantedSource | WantedFile) -> tuple[str, str | None, set[str], str]:
+    assert isinstance(source, WantedSource)
     return str(source.source), source.source.project, set(source.extras), str(source.marker or "")
 
 
@@ -224,6 +226,7 @@ def test_lock_names_a_commit_and_the_ref_that_it_was(kind: InputKind, text: str)
     found = read_lock(kind, text)
     assert found.lock is not None
     (source,) = found.lock.sources(OLD)
+    assert isinstance(source, WantedSource)
     assert (str(source.source), source.commit, source.source.project) == (f"git+{URL}@v1.2", COMMIT, "demo")
     assert source.key == f"git+{URL}@{COMMIT}"
     assert source.key in ORIGIN.keys
@@ -284,7 +287,10 @@ def test_entry_that_cannot_be_used_is_reported_and_no_error_of_the_lock(
 
 def test_ref_that_has_no_form_of_ours_leaves_the_commit() -> None:
     for text in (UV_LOCK.replace("tag=v1.2", "rev=0123456"), UV_LOCK.replace("tag=v1.2", "branch=-x")):
-        (source,) = read_lock(InputKind.UV_LOCK, text).lock.sources(OLD)  # type: ignore[union-attr]
+        lock = read_lock(InputKind.UV_LOCK, text).lock
+        assert lock is not None
+        (source,) = lock.sources(OLD)
+        assert isinstance(source, WantedSource)
         assert (source.source.ref, source.commit) == (COMMIT, COMMIT)
 
 
@@ -384,6 +390,92 @@ def test_pylock_names_our_wheel_in_the_place_of_the_repository() -> None:
     assert [one["hashes"] for one in demo["wheels"]] == [{"sha256": "d" * 64}]
     assert "vcs" not in demo
     assert application["directory"]["path"] == "."
+
+
+# Files at addresses
+
+
+SDIST = "https://files.example/other/demo-1.2.tar.gz"
+WHEEL = "https://files.example/demo-1.2-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("line", "extras", "marker"),
+    [
+        (f"demo @ {SDIST}#sha256={'a' * 64}", set(), ""),
+        (f"{WHEEL}#sha256={'A' * 64}&egg=demo", set(), ""),
+        (f"demo[x] @ {SDIST} --hash={HASH}", {"x"}, ""),
+        (f"demo @ {SDIST}#sha256={'a' * 64} ; python_version < '3.12'", set(), 'python_version < "3.12"'),
+        (f"{SDIST}#sha256={'a' * 64} ; python_version < '3.12'", set(), 'python_version < "3.12"'),
+    ],
+)
+def test_file_at_an_address_is_the_release_that_its_name_and_hash_say(line: str, extras: set[str], marker: str) -> None:
+    (file,) = read(f"idna\n{line}\n").sources
+    assert isinstance(file, WantedFile)
+    assert (file.project, str(file.version), set(file.hashes), file.origin.line) == (DEMO, "1.2", {HASH}, 2)
+    assert (set(file.extras), str(file.marker or "")) == (extras, marker)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"demo @ {SDIST}", "has no hash; write #sha256="),
+        (f"demo @ {SDIST}#sha256=ab", "has no hash"),
+        (f"demo @ {SDIST}#md5={'a' * 32}", "has no hash"),
+        (f"other @ {SDIST}#sha256={'a' * 64}", "is of demo, and not of other"),
+        (f"demo @ https://files.example/archive/main.zip#sha256={'a' * 64}", "name its repository with git+https://"),
+        (f"demo @ https://user:secret@files.example/{'a/' * 600}demo-1.2.tar.gz", "more than 1000 characters"),
+        ("https://[::1/demo-1.2.tar.gz", "address"),
+    ],
+)
+def test_file_that_no_index_could_be_asked_for_is_a_problem_of_its_line(line: str, reason: str) -> None:
+    found = read(f"idna\n{line}\n")
+    (skipped,) = found.skipped
+    assert (found.sources, skipped.is_wanted, reason in skipped.reason) == ((), True, True), skipped
+    assert "secret" not in repr(found)
+
+
+POETRY_GIT = f'type = "git"\nurl = "{URL}"\nreference = "v1.2"\nresolved_reference = "{COMMIT}"'
+FILES = {
+    InputKind.UV_LOCK: UV_LOCK.replace(
+        f'source = {{ git = "{URL}?tag=v1.2#{COMMIT}" }}\n',
+        f'source = {{ url = "{SDIST}" }}\nsdist = {{ hash = "{HASH}" }}\n',
+    ),
+    InputKind.POETRY_LOCK: POETRY_LOCK.replace(POETRY_GIT, f'type = "url"\nurl = "{SDIST}"').replace(
+        "files = []", f'files = [{{file = "demo-1.2.tar.gz", hash = "{HASH}"}}]', 1
+    ),
+    InputKind.PYLOCK: PYLOCK.replace(
+        f'vcs = {{ type = "git", url = "{URL}", requested-revision = "v1.2", commit-id = "{COMMIT}" }}',
+        f'archive = {{ url = "{SDIST}", hashes = {{ sha256 = "{"a" * 64}" }} }}',
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(FILES))
+def test_file_of_a_lock_is_read_and_becomes_a_file_of_our_index(kind: InputKind) -> None:
+    found = read_lock(kind, FILES[kind])
+    assert found.lock is not None
+    (file,) = found.lock.sources(OLD)
+    assert isinstance(file, WantedFile)
+    assert (file.project, str(file.version), set(file.hashes)) == (DEMO, "1.2", {HASH})
+    release = (DEMO, Version("1.2"))
+    index = replace(served(), wheels={release: [BUILT]}, pythons={release: ("3.11", "3.13")}, sources={})
+    back = lock_to_index(kind, {kind.value: FILES[kind]}, index, start=kind.value, parse_lines=parse_requirements)
+    assert SDIST not in back[kind.value]
+    assert "d" * 64 in back[kind.value]
+    nothing = replace(index, wheels={})
+    kept = lock_to_index(kind, {kind.value: FILES[kind]}, nothing, start=kind.value, parse_lines=parse_requirements)
+    assert SDIST in kept[kind.value], "what is not served stays what it was"
+
+
+def test_file_in_a_lock_with_hashes_becomes_the_pin_of_its_release() -> None:
+    release = (DEMO, Version("1.2"))
+    index = replace(served(), wheels={release: [BUILT]}, pythons={release: ("3.11",)}, sources={})
+    name = "requirements.txt"
+    text = f"idna==3.20 --hash={HASH}\ndemo @ {SDIST} \\\n    --hash={HASH}\n"
+    back = lock_to_index(InputKind.REQUIREMENTS, {name: text}, index, start=name, parse_lines=parse_requirements)[name]
+    assert hashes_of(back) == {"idna==3.20": (HASH,), "demo==1.2": (f"sha256:{'d' * 64}",)}
+    assert "files.example" not in back
 
 
 # What a commit requires

@@ -10,10 +10,10 @@ from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.domain.dependencies.files import ResolvedRelease, SourceRelease, StatedRelease, WantedSource
+from wheelyard.domain.dependencies.files import ResolvedRelease, Skipped, StatedRelease, WantedFile, WantedSource
 from wheelyard.domain.packaging.release import ProjectFiles
 from wheelyard.domain.packaging.target import Target
-from wheelyard.errors import GitHostRefusedError, ResolutionTooLargeError, UnknownProjectError
+from wheelyard.errors import ResolutionTooLargeError, UnknownProjectError
 from wheelyard.usecases.read_dependencies import MOST_CHOSEN, DependencyInput, ReadDependencies
 
 
@@ -62,10 +62,9 @@ def read(source: CountingSource) -> ReadDependencies:
     )
 
 
-async def no_source(wanted: WantedSource, caller: str) -> SourceRelease:
+async def no_source(wanted: WantedSource | WantedFile, caller: str) -> Skipped:
     """Know no repository."""
-    del caller
-    raise GitHostRefusedError(url=wanted.source.url, entry="git.example", allowed=())
+    return wanted.skipped(f"{caller} asks for it")
 
 
 async def test_each_project_is_looked_up_once(read: ReadDependencies, source: CountingSource) -> None:

@@ -11,6 +11,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from packaging.markers import Marker
@@ -20,6 +21,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.dependencies.files import APPLICATION, why_left
 from wheelyard.domain.dependencies.requirements_file import (
+    FileLine,
     FolderLine,
     NestedFile,
     ParsedLine,
@@ -27,7 +29,7 @@ from wheelyard.domain.dependencies.requirements_file import (
     SourceLine,
     UnusableLine,
 )
-from wheelyard.domain.dependencies.sources import read_git_address
+from wheelyard.domain.dependencies.sources import read_file_address, read_git_address
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import check_line, read_marker, read_requirement
 from wheelyard.errors import GitSourceInvalidError
@@ -59,6 +61,7 @@ _ARCHIVES: Final = (
     *(".zip", ".whl", ".tar", ".tgz", ".tbz", ".txz", ".tlz"),
     *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar.lz", ".tar.lzma"),
 )
+_PLACES: Final = frozenset({"http", "https"})
 _THIS_HOST: Final = frozenset({"", "file"})
 _SHOWN: Final = 200
 _LONGEST_LINE: Final = 100_000
@@ -158,7 +161,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
     name, _, marker = asked.partition(";")
     name = name.strip()
     if _is_address(name):
-        return _read_bare_address(number, line, name, marker)
+        return _read_bare_address(number, line, name, marker, hashes)
     try:
         # To pip, a semicolon with nothing after it is no marker.
         requirement = read_requirement(asked if marker.strip() else name)
@@ -166,7 +169,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
         is_single = "=" in name and not _OPERATOR.search(name)
         return _malformed(number, line, "'=' is not an operator. Did you mean == ?" if is_single else str(error))
     if requirement.url is not None:
-        return _read_named_address(number, line, requirement, requirement.url)
+        return _read_named_address(number, line, requirement, requirement.url, hashes)
     if (problem := _malformed_reason(requirement, hashes)) is not None:
         return _malformed(number, line, problem)
     return RequirementLine(line=number, requirement=requirement, hashes=hashes)
@@ -197,20 +200,43 @@ def _scheme_of(address: str) -> str:
     return scheme[0][:-1].lower() if scheme else ""
 
 
-def _read_named_address(number: int, line: str, requirement: Requirement, address: str) -> UnusableLine:
+def _read_named_address(
+    number: int, line: str, requirement: Requirement, address: str, hashes: tuple[str, ...]
+) -> UnusableLine:
+    if _scheme_of(address) in _PLACES:
+        found = _read_file(number, line, address, hashes, requirement.name)
+        extras = frozenset(map(canonicalize_name, requirement.extras))
+        if isinstance(found, FileLine):
+            return replace(found, extras=extras, marker=requirement.marker)
+        return found
     if not _is_repository(address):
         return _read_address(number, line, address)
     return _read_repository(number, line, address, named=requirement, marker=requirement.marker)
 
 
-def _read_bare_address(number: int, line: str, address: str, marker: str) -> UnusableLine:
-    if not _is_repository(address):
+def _read_bare_address(number: int, line: str, address: str, marker: str, hashes: tuple[str, ...]) -> UnusableLine:
+    is_file = _scheme_of(address) in _PLACES
+    if not is_file and not _is_repository(address):
         return _read_address(number, line, address)
     try:
         condition = read_marker(marker.strip()) if marker.strip() else None
     except RefusedTextError as error:
         return _malformed(number, line, str(error))
+    if is_file:
+        found = _read_file(number, line, address, hashes)
+        return replace(found, marker=condition) if isinstance(found, FileLine) else found
     return _read_repository(number, line, address, marker=condition)
+
+
+def _read_file(number: int, line: str, address: str, hashes: tuple[str, ...], named: str | None = None) -> UnusableLine:
+    """Return the file at an address, which its hash identifies; without it if the address does not say enough."""
+    try:
+        project, version, known = read_file_address(address, project=named, hashes=hashes)
+    except RefusedTextError as error:
+        reason = f"it is a file at an address: {_shown(str(error))}"
+        return UnusableLine(line=number, text=_shown(line), reason=reason)
+    reason = "it is a file at an address, not a release on the index"
+    return FileLine(line=number, text=_shown(line), reason=reason, project=project, version=version, hashes=known)
 
 
 def _read_address(number: int, line: str, address: str) -> UnusableLine:

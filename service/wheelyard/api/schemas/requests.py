@@ -66,7 +66,7 @@ class NewRequest(DependencyFiles):
     prefer: Prefer = Prefer.UPSTREAM
     """``upstream``: mirror upstream's wheel if it is compatible, else build. ``own``: build everything from source."""
     allow_skipped: bool = False
-    """Ignore lines that no index can serve (a URL, a repository, an unknown line). Otherwise such a line makes the
+    """Ignore lines that cannot be served (a host that is not allowed, an unknown file). Otherwise such a line makes the
     request not installable."""
 
     webhook: Annotated[str | None, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])] = None

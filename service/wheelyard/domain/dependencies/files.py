@@ -117,6 +117,30 @@ class WantedSource:
         return Skipped(origin=self.origin, text=self.text, reason=reason)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedFile:
+    """A requirement of an sdist or a wheel at an address. Its hash says which file it is, wherever that comes from."""
+
+    project: NormalizedName
+    version: Version
+    hashes: frozenset[str]
+    """``sha256:…`` of the file."""
+    origin: Origin
+    text: str
+    """The line as it is shown, without passwords."""
+    extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what identifies the file."""
+        return f"{self.project}=={self.version} {' '.join(sorted(self.hashes))}"
+
+    def skipped(self, reason: str) -> Skipped:
+        """Return it as a line that was left out."""
+        return Skipped(origin=self.origin, text=self.text, reason=reason)
+
+
 APPLICATION: Final = "it is the application itself, which is installed from its folder"
 
 
@@ -167,8 +191,8 @@ class Lock(Protocol):
         """Return the releases to install on a target."""
         ...
 
-    def sources(self, target: Target) -> tuple[WantedSource, ...]:
-        """Return the sources to install on a target."""
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the sources and files to install on a target."""
         ...
 
 
@@ -187,14 +211,14 @@ class PinList:
     entries: tuple[MarkedPin, ...]
     lock_values: Mapping[str, frozenset[str]] | None = None
     """Marker variables that only lock files have (PEP 751): ``extras`` and ``dependency_groups``."""
-    wanted_sources: tuple[WantedSource, ...] = ()
+    wanted_sources: tuple[WantedSource | WantedFile, ...] = ()
 
     def pins(self, target: Target) -> tuple[Pin, ...]:
         """Return the entries whose marker holds on the target."""
         return tuple(entry.pin for entry in self.entries if may_hold(entry.marker, target, self.lock_values))
 
-    def sources(self, target: Target) -> tuple[WantedSource, ...]:
-        """Return the sources whose marker holds on the target."""
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the sources and files whose marker holds on the target."""
         return tuple(one for one in self.wanted_sources if may_hold(one.marker, target, self.lock_values))
 
 
@@ -220,14 +244,23 @@ class StatedRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceRelease:
-    """The release that a commit becomes, and the commit."""
+    """The release that a commit becomes, or that a file belongs to."""
 
     release: StatedRelease
-    commit: GitOrigin
+    """Of a file, nothing is stated: its index says what it requires."""
+    commit: GitOrigin | None = None
+    hashes: frozenset[str] = frozenset()
+    """``sha256:…`` of the file."""
 
     def pin(self, origin: Origin) -> Pin:
         """Return it as a release that a line asks for."""
-        return Pin(project=self.release.project, version=self.release.version, origin=origin, commit=self.commit)
+        return Pin(
+            project=self.release.project,
+            version=self.release.version,
+            origin=origin,
+            commit=self.commit,
+            hashes=self.hashes,
+        )
 
     def requirement(self, extras: AbstractSet[str]) -> str:
         """Return the requirement of exactly this release."""
@@ -244,8 +277,8 @@ class Dependencies:
     """None if the input is open."""
     wanted: tuple[Wanted, ...] = ()
     """The requirements of an open input."""
-    sources: tuple[WantedSource, ...] = ()
-    """The sources of an open input; a lock has its own."""
+    sources: tuple[WantedSource | WantedFile, ...] = ()
+    """The sources and files of an open input; a lock has its own."""
     folders: tuple[OwnFolder, ...] = ()
     constraints: tuple[Wanted, ...] = ()
     skipped: tuple[Skipped, ...] = ()

@@ -19,6 +19,7 @@ from wheelyard.domain.dependencies.files import (
     PinList,
     Selection,
     Skipped,
+    WantedFile,
     WantedSource,
     read_requires_python,
     why_left,
@@ -67,10 +68,12 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
         file, extras=_names(lock.extras), groups=_names(lock.dependency_groups) | _names(lock.default_groups)
     )
     entries: list[MarkedPin] = []
-    others: list[WantedSource | Skipped] = []
+    others: list[WantedSource | WantedFile | Skipped] = []
     for package, origin in zip(lock.packages, package_origins(text, file=file), strict=False):
         if package.vcs is not None:
             others.append(_pylock_commit(package, origin))
+        elif package.archive is not None and (archive := _pylock_file(package, origin)) is not None:
+            others.append(archive)
         elif (reason := _why_not_from_an_index(package)) or package.version is None:
             reason = reason or "it has no version"
             wanted = package.directory is None
@@ -82,7 +85,7 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
             entries.append(MarkedPin(pin=pin, marker=package.marker))
     groups = selection.groups | (_names(lock.default_groups) if selection.default_groups else frozenset())
     values = {"extras": frozenset(map(str, selection.extras)), "dependency_groups": frozenset(map(str, groups))}
-    sources = tuple(one for one in others if isinstance(one, WantedSource))
+    sources = tuple(one for one in others if isinstance(one, WantedSource | WantedFile))
     skipped = tuple(one for one in others if isinstance(one, Skipped))
     locked = PinList(entries=tuple(entries), lock_values=values, wanted_sources=sources)
     return Dependencies(kind=InputKind.PYLOCK, lock=locked, skipped=skipped, requires_python=lock.requires_python)
@@ -113,6 +116,23 @@ def _pylock_commit(package: Package, origin: Origin) -> WantedSource | Skipped:
     except GitSourceInvalidError as error:
         return Skipped(origin=origin, text=package.name, reason=f"{_NO_COMMIT}: {error.reason}")
     return WantedSource(source=source, origin=origin, text=package.name, marker=package.marker, commit=commit)
+
+
+def _pylock_file(package: Package, origin: Origin) -> WantedFile | None:
+    """Return the file of an entry at an address; None if the entry does not say which release it is of."""
+    archive = package.archive
+    digest = None if archive is None else archive.hashes.get("sha256")
+    if digest is None or package.version is None:
+        return None
+    hashes = frozenset({read_hash(f"sha256:{digest}")})
+    return WantedFile(
+        project=package.name,
+        version=package.version,
+        hashes=hashes,
+        origin=origin,
+        text=package.name,
+        marker=package.marker,
+    )
 
 
 def _why_not_from_an_index(package: Package) -> str | None:
@@ -150,7 +170,7 @@ def read_poetry_lock(
     selection.check(file, extras=_names(lock.get("extras", {})), groups=groups)
     selection = _with_poetry_groups(selection, groups, project)
     entries: list[MarkedPin] = []
-    sources: list[WantedSource] = []
+    sources: list[WantedSource | WantedFile] = []
     skipped: list[Skipped] = []
     for package, origin in zip(packages, package_origins(text, file=file), strict=False):
         try:
@@ -160,7 +180,7 @@ def read_poetry_lock(
             raise DependencyFileInvalidError(file=file, problems=[problem]) from error
         if isinstance(entry, Skipped):
             skipped.append(entry)
-        elif isinstance(entry, WantedSource):
+        elif isinstance(entry, WantedSource | WantedFile):
             sources.append(entry)
         elif entry is not None:
             entries.append(entry)
@@ -204,7 +224,7 @@ def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozense
 
 def _poetry_entry(
     package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
-) -> MarkedPin | WantedSource | Skipped | None:
+) -> MarkedPin | WantedSource | WantedFile | Skipped | None:
     name = read_project_name(package["name"])
     groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
     if not groups & selection.groups:
@@ -213,16 +233,34 @@ def _poetry_entry(
         return None
     source = package.get("source", {}).get("type", "legacy")
     is_ours = source == "url" and bool(files_url) and str(package["source"].get("url", "")).startswith(files_url)
-    if source == "git":
-        return _poetry_commit(package, name, origin, selection)
-    if source == "directory":
-        place = shown_address(str(package["source"].get("url", "")))
-        return Skipped(origin=origin, text=name, reason=why_left(place), is_wanted=False)
     if source not in {"legacy", "pypi"} and not is_ours:
-        return Skipped(origin=origin, text=name, reason=f"it comes from a {source}, not from the index")
+        return _poetry_source(package, name, origin, selection)
     hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
     pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
     return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
+
+
+def _poetry_source(
+    package: Mapping[str, Any], name: NormalizedName, origin: Origin, selection: Selection
+) -> WantedSource | WantedFile | Skipped:
+    """Return the commit, the file or the folder that a package comes from."""
+    kind = package["source"]["type"]
+    hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
+    if kind == "git":
+        return _poetry_commit(package, name, origin, selection)
+    if kind == "directory":
+        place = shown_address(str(package["source"].get("url", "")))
+        return Skipped(origin=origin, text=name, reason=why_left(place), is_wanted=False)
+    if kind != "url" or not hashes:
+        return Skipped(origin=origin, text=name, reason=f"it comes from a {kind}, not from the index")
+    return WantedFile(
+        project=name,
+        version=read_version(package["version"]),
+        hashes=hashes,
+        origin=origin,
+        text=name,
+        marker=_poetry_marker(package.get("markers"), selection),
+    )
 
 
 def _poetry_commit(

@@ -20,6 +20,7 @@ from tomlkit.exceptions import TOMLKitError
 from wheelyard.domain.builds.git_source import GitRequest
 from wheelyard.domain.dependencies.files import InputKind, kind_of_file
 from wheelyard.domain.dependencies.requirements_file import (
+    FileLine,
     FolderLine,
     LineParser,
     NestedFile,
@@ -182,6 +183,8 @@ def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, h
             lines[place] = [_left_out(line.text)]
         elif isinstance(line, SourceLine) and (release := served.sources.get(str(line.source))):
             lines[place] = [_pin_source(lines[place], line, release, served)]
+        elif isinstance(line, FileLine) and served.wheels.get((line.project, line.version)):
+            lines[place] = [_pin_source(lines[place], line, (line.project, line.version), served)]
         elif isinstance(line, RequirementLine) and line.hashes and (wheels := _wheels_of(line, served)):
             lines[place] = [_replace_hashes(lines[place], wheels)]
     return "".join(f"{head}\n" for head in heads) + "".join(lines)
@@ -203,8 +206,8 @@ def _joined(lines: Iterable[str]) -> str:
     return " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
 
 
-def _pin_source(lines: Sequence[str], line: SourceLine, release: Release, served: ServedReleases) -> str:
-    """Return the pin of a release that was built from a commit; a comment stays at the end."""
+def _pin_source(lines: Sequence[str], line: SourceLine | FileLine, release: Release, served: ServedReleases) -> str:
+    """Return the pin of a release in the place of an address; a comment stays at the end."""
     (project, version), end = release, lines[-1][len(lines[-1].rstrip("\r\n")) :]
     _, mark, comment = f"{_joined(lines)} ".partition(" #")
     extras = f"[{','.join(sorted(line.extras))}]" if line.extras else ""
@@ -283,8 +286,8 @@ def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (t
     """Point every package of an index to ours; one that is not served keeps no file, which uv reports."""
     built: dict[tuple[str, str], Release] = {}
     for package in document.get("package", ()):
-        address = package["source"].get("git")
-        if address is not None and (release := _release_of_source(read_uv_git, address, package, served)):
+        address = package["source"].get("git") or package["source"].get("url")
+        if address is not None and (release := _uv_release(package, served)):
             built[str(package["name"]), str(address)] = release
             package["version"] = str(release[1])
             package["source"] = _registry(served)
@@ -293,7 +296,7 @@ def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (t
             source = edge.get("source", {})
             if "registry" in source:
                 edge["source"]["registry"] = served.simple_url
-            elif release := built.get((str(edge["name"]), str(source.get("git")))):
+            elif release := built.get((str(edge["name"]), str(source.get("git") or source.get("url")))):
                 edge["version"] = str(release[1])
                 edge["source"] = _registry(served)
         if "registry" not in package["source"]:
@@ -307,6 +310,13 @@ def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (t
                 "wheels",
                 ({"url": one.url, "hash": f"sha256:{one.sha256}", "size": one.size_bytes} for one in wheels),
             )
+
+
+def _uv_release(package: Mapping[str, Any], served: ServedReleases) -> Release | None:
+    """Return the release that is served in the place of a commit or a file at an address."""
+    if "git" in package["source"]:
+        return _release_of_source(read_uv_git, package["source"]["git"], package, served)
+    return _release_of(package) if _served(package, served) else None
 
 
 def _registry(served: ServedReleases) -> Any:  # noqa: ANN401  (tomlkit's own)
@@ -333,6 +343,8 @@ def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401
         if "vcs" in package and (release := _release_of_source(read_pylock_vcs, package["vcs"], package, served)):
             package.pop("vcs")
             package["version"] = str(release[1])
+        elif "archive" in package and _served(package, served):
+            package.pop("archive")
         if {"vcs", "directory", "archive"} & package.keys():
             continue
         package["index"] = served.simple_url
@@ -389,7 +401,7 @@ def _poetry_entries(package: Any, served: ServedReleases, source: str | None) ->
     if kind == "git" and (release := _release_of_source(read_poetry_git, package["source"], package, served)):
         package["version"] = str(release[1])
         package.pop("develop", None)
-    elif kind not in {"legacy", "pypi"}:
+    elif kind not in {"legacy", "pypi"} and not (kind == "url" and _served(package, served)):
         return [package]
     wheels = _served(package, served)
     if wheels and source is None:

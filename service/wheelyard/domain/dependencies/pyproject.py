@@ -20,12 +20,13 @@ from wheelyard.domain.dependencies.files import (
     Skipped,
     StatedRelease,
     Wanted,
+    WantedFile,
     WantedSource,
     read_requires_python,
 )
 from wheelyard.domain.dependencies.lock_files import load_toml
 from wheelyard.domain.dependencies.requirements_file import malformed_lines
-from wheelyard.domain.dependencies.sources import read_git_address, shown_address
+from wheelyard.domain.dependencies.sources import read_file_address, read_git_address, shown_address
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
 from wheelyard.domain.untrusted.toml_text import read_toml
@@ -68,7 +69,7 @@ def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencie
         kind=InputKind.PYPROJECT,
         lock=None,
         wanted=tuple(one for one in read if isinstance(one, Wanted)),
-        sources=tuple(one for one in read if isinstance(one, WantedSource)),
+        sources=tuple(one for one in read if isinstance(one, WantedSource | WantedFile)),
         skipped=tuple(one for one in read if isinstance(one, Skipped)),
         requires_python=read_requires_python(project.get("requires-python")),
     )
@@ -84,7 +85,7 @@ class _Application:
     lines: Mapping[str, int]
     """Line of each requirement, by its normalised text."""
 
-    def read(self, texts: Sequence[str]) -> Iterator[Wanted | WantedSource | Skipped]:
+    def read(self, texts: Sequence[str]) -> Iterator[Wanted | WantedSource | WantedFile | Skipped]:
         """Yield requirements; the project's own extras are replaced by their contents.
 
         Raise DependencyFileInvalidError if extras refer to one another too deeply or too often.
@@ -110,7 +111,7 @@ class _Application:
             if len(seen) > _MOST_EXTRAS:
                 raise DependencyFileInvalidError(file=self.file, problems=["its extras name one another too often"])
 
-    def _read(self, text: str, marker: Marker | None) -> Wanted | WantedSource | Skipped:
+    def _read(self, text: str, marker: Marker | None) -> Wanted | WantedSource | WantedFile | Skipped:
         try:
             requirement = _limited(read_requirement(text), marker)
         except RefusedTextError as error:
@@ -126,11 +127,11 @@ class _Application:
         return Origin(file=self.file, line=self.lines.get(_as_written(text)))
 
 
-def read_reference(requirement: Requirement, url: str, origin: Origin) -> WantedSource | Skipped:
-    """Return what a direct reference (PEP 508) asks for: a source in git, or something that is left out."""
+def read_reference(requirement: Requirement, url: str, origin: Origin) -> WantedSource | WantedFile | Skipped:
+    """Return what a direct reference (PEP 508) asks for: a source in git, a file, or something that is left out."""
     text = shown_address(str(requirement))
     if not is_git_requirement(url):
-        return Skipped(origin=origin, text=text, reason="it is a direct reference, not a release on the index")
+        return _read_file_reference(requirement, url, origin, text)
     try:
         source, more = read_git_address(url, project=requirement.name)
     except (GitSourceInvalidError, RefusedTextError) as error:
@@ -138,6 +139,22 @@ def read_reference(requirement: Requirement, url: str, origin: Origin) -> Wanted
         return Skipped(origin=origin, text=text, reason=f"it is no source in git that can be used: {why}")
     extras = frozenset(map(canonicalize_name, requirement.extras)) | more
     return WantedSource(source=source, origin=origin, text=text, extras=extras, marker=requirement.marker)
+
+
+def _read_file_reference(requirement: Requirement, url: str, origin: Origin, text: str) -> WantedFile | Skipped:
+    try:
+        project, version, hashes = read_file_address(url, project=requirement.name)
+    except RefusedTextError as error:
+        return Skipped(origin=origin, text=text, reason=f"it is a direct reference: {error}")
+    return WantedFile(
+        project=project,
+        version=version,
+        hashes=hashes,
+        origin=origin,
+        text=text,
+        extras=frozenset(map(canonicalize_name, requirement.extras)),
+        marker=requirement.marker,
+    )
 
 
 def stated_by_files(project: NormalizedName, version: Version, pyproject: str) -> StatedRelease:

@@ -24,6 +24,7 @@ from wheelyard.domain.dependencies.files import (
     PinList,
     Skipped,
     Wanted,
+    WantedFile,
     WantedSource,
 )
 from wheelyard.domain.packaging.release import pinned_version
@@ -78,6 +79,29 @@ class SourceLine(UnusableLine):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileLine(UnusableLine):
+    """A line that asks for the sdist or wheel at an address: it can be served if an index has a file with its hash."""
+
+    project: NormalizedName
+    version: Version
+    hashes: frozenset[str]
+    extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None = None
+
+    def wanted(self, origin: Origin) -> WantedFile:
+        """Return what it asks for."""
+        return WantedFile(
+            project=self.project,
+            version=self.version,
+            hashes=self.hashes,
+            origin=origin,
+            text=self.text,
+            extras=self.extras,
+            marker=self.marker,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FolderLine(UnusableLine):
     """A line that names a folder of the user's own: installers build it where it is."""
 
@@ -106,7 +130,7 @@ class _Reading:
     parse: LineParser
     lines: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
     constraints: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
-    sources: list[WantedSource] = field(default_factory=list)
+    sources: list[WantedSource | WantedFile] = field(default_factory=list)
     folders: list[OwnFolder] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
@@ -164,7 +188,7 @@ def _take(reading: _Reading, origin: Origin, line: RequirementLine | UnusableLin
     match line:
         case RequirementLine():
             (reading.constraints if constraints else reading.lines).append((origin, line))
-        case SourceLine() if not constraints:
+        case SourceLine() | FileLine() if not constraints:
             reading.sources.append(line.wanted(origin))
         case FolderLine() if not constraints:
             reading.folders.append(line.of(origin))

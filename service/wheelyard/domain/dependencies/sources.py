@@ -3,17 +3,20 @@
 A source that cannot be used is no error of the file: it is reported for its line, and the rest goes on.
 """
 
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.builds.git_source import GitRequest, is_commit
-from wheelyard.domain.untrusted.file_names import read_project_name
+from wheelyard.domain.untrusted.file_names import find_sdist_name, find_wheel_name, read_project_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import GitSourceInvalidError
 
 _SHOWN: Final = 200
@@ -22,6 +25,7 @@ _LONGEST: Final = 1000
 _MOST_FIELDS: Final = 8
 _EGG: Final = re.compile(r"([#&]egg=[A-Za-z0-9._-]{1,200})(?:\[|%5[Bb])([A-Za-z0-9._, -]{0,200})(?:\]|%5[Dd])")
 """pip's old form of a name with extras behind an address."""
+_SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _REFS: Final = ("tag", "rev", "branch")
 
 
@@ -79,6 +83,35 @@ def read_pylock_vcs(vcs: Mapping[str, Any], *, project: str) -> tuple[GitRequest
         _text(vcs, "subdirectory"),
         project=project,
     )
+
+
+def read_file_address(
+    address: str, *, project: str | None, hashes: Iterable[str] = ()
+) -> tuple[NormalizedName, Version, frozenset[str]]:
+    """Return the release that the file at an address is of, and its hashes: behind the address, or stated beside it.
+
+    Raises RefusedTextError with the reason if the address does not say that.
+    """
+    if len(address) > _LONGEST:
+        raise RefusedTextError(f"its address has more than {_LONGEST} characters")
+    try:
+        parts = urlsplit(address)
+        said = parse_qs(parts.fragment, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise RefusedTextError(f"its address cannot be read ({error})") from error
+    filename = unquote(posixpath.basename(parts.path))
+    name = find_wheel_name(filename) or find_sdist_name(filename)
+    if name is None:
+        raise RefusedTextError(
+            "its file name is not that of an sdist or a wheel; name its repository with git+https://"
+        )
+    if project is not None and canonicalize_name(project) != name.project:
+        raise RefusedTextError(f"its file is of {name.project}, and not of {project}")
+    stated = {one.lower() for one in hashes} | {f"sha256:{one.lower()}" for one in said.get("sha256", ())}
+    known = frozenset(one for one in stated if _SHA256.fullmatch(one))
+    if not known:
+        raise RefusedTextError("its address has no hash; write #sha256=… behind it")
+    return name.project, name.version, known
 
 
 def shown_address(text: str) -> str:

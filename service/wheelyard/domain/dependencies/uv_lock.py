@@ -16,6 +16,7 @@ from wheelyard.domain.dependencies.files import (
     Pin,
     Selection,
     Skipped,
+    WantedFile,
     WantedSource,
     may_hold,
     read_requires_python,
@@ -34,6 +35,7 @@ from wheelyard.errors import DependencyFileInvalidError, GitSourceInvalidError
 _OWN: Final = frozenset({"editable", "virtual"})
 _DEFAULT_GROUPS: Final = ["dev"]
 _GIT: Final = "git"
+_ADDRESS: Final = "url"
 _FOLDER: Final = "directory"
 """The source of the user's own projects that are not members of the workspace."""
 
@@ -64,10 +66,10 @@ class _Node:
     extras: Mapping[NormalizedName, tuple[_Edge, ...]]
     groups: Mapping[NormalizedName, tuple[_Edge, ...]]
     hashes: frozenset[str]
-    commit: WantedSource | None
-    """The commit that it is, if it can be used."""
+    wanted: WantedSource | WantedFile | None
+    """The commit or the file that it is, if that can be used."""
     fault: str = ""
-    """Why its commit cannot be used."""
+    """Why it cannot be used."""
 
     @property
     def is_own(self) -> bool:
@@ -87,9 +89,9 @@ class UvLock:
         nodes = (node for node in self._reached(target) if not node.is_own and _is_from_an_index(node))
         return tuple(sorted(map(_pin_of, nodes), key=lambda pin: (pin.project, pin.version)))
 
-    def sources(self, target: Target) -> tuple[WantedSource, ...]:
-        """Return the commits that the workspace's own projects need on a target."""
-        return tuple(node.commit for node in self._reached(target) if node.commit is not None)
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the commits and files at addresses that the workspace's own projects need on a target."""
+        return tuple(node.wanted for node in self._reached(target) if node.wanted is not None)
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield what is needed on any target but is not from an index, and own projects that stay in their folders."""
@@ -98,7 +100,7 @@ class UvLock:
                 reason = APPLICATION if node.place == "." else why_left(node.place)
                 yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=False)
         for node in self._reached(None):
-            if not node.is_own and not _is_from_an_index(node) and node.commit is None:
+            if not node.is_own and not _is_from_an_index(node) and node.wanted is None:
                 is_folder = node.source == _FOLDER
                 reason = node.fault or f"it comes from a {node.source}, not from the index"
                 reason = why_left(node.place) if is_folder else reason
@@ -227,7 +229,11 @@ def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     is_nameless = package["name"] == "" and source in _OWN
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
     project = canonicalize_name("") if is_nameless else read_project_name(package["name"])
-    commit, fault = _read_commit(project, source, place, origin)
+    hashes = frozenset(read_hash(file["hash"]) for file in files if "hash" in file)
+    wanted: WantedSource | WantedFile | None
+    wanted, fault = _read_commit(project, source, place, origin)
+    if source == _ADDRESS and hashes and version is not None:
+        wanted = WantedFile(project=project, version=read_version(version), hashes=hashes, origin=origin, text=project)
     return _Node(
         project=project,
         version=None if version is None else str(read_version(version)),
@@ -237,8 +243,8 @@ def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
         needs=_read_edges(package.get("dependencies", ())),
         extras=_read_tables(package.get("optional-dependencies", {}), metadata.get("provides-extras", ())),
         groups=_read_tables(package.get("dev-dependencies", {}), metadata.get("requires-dev", ())),
-        hashes=frozenset(read_hash(file["hash"]) for file in files if "hash" in file),
-        commit=commit,
+        hashes=hashes,
+        wanted=wanted,
         fault=fault,
     )
 
