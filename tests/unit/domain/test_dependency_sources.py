@@ -254,6 +254,11 @@ def test_folders_of_the_user_stay_and_say_what_publishes_them() -> None:
     assert "'wheelyard build ./libs/x'" in folders[1].reason
 
 
+def test_application_that_requires_nothing_has_nothing_left_out() -> None:
+    alone = 'version = 1\n[[package]]\nname = "application"\nversion = "1.0"\nsource = { editable = "." }\n'
+    assert read_lock(InputKind.UV_LOCK, alone).skipped == ()
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "changes"),
     [

@@ -88,7 +88,7 @@ class SkippedView(View):
     text: str
     reason: str
     is_wanted: bool
-    """True if no index can serve the line; the request is then only installable with ``allow_skipped``."""
+    """True if the line requires what is not served: the request is then only installable with ``allow_skipped``."""
 
     @classmethod
     def of(cls, skipped: Skipped) -> Self:

@@ -95,11 +95,14 @@ class UvLock:
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield what is needed on any target but is not from an index, and own projects that stay in their folders."""
-        for node in self.nodes:
+        reached = self._reached(None)
+        # An application that requires nothing needs no note: there is nothing to install but itself.
+        requires = any(not node.is_own for node in reached)
+        for node in self.nodes if requires else ():
             if node.source == "editable":
                 reason = APPLICATION if node.place == "." else why_left(node.place)
                 yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=False)
-        for node in self._reached(None):
+        for node in reached:
             if not node.is_own and not _is_from_an_index(node) and node.wanted is None:
                 is_folder = node.source == _FOLDER
                 reason = node.fault or f"it comes from a {node.source}, not from the index"
