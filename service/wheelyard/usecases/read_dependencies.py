@@ -30,7 +30,7 @@ from wheelyard.domain.dependencies.files import (
     kind_of_file,
 )
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
-from wheelyard.domain.dependencies.pyproject import MOST_STATED, read_pyproject, read_reference
+from wheelyard.domain.dependencies.pyproject import MOST_STATED, project_name, read_pyproject, read_reference
 from wheelyard.domain.dependencies.requirements_file import LineParser, malformed_lines, read_requirements
 from wheelyard.domain.dependencies.sources import read_git_address, shown_address
 from wheelyard.domain.dependencies.uv_lock import read_uv_lock
@@ -333,33 +333,46 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
     if given.kind is None and start.endswith(_OTHER_KINDS):
         kinds = ", ".join(InputKind)
         raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
-    return _with_folders(read_requirements(given.files, start=start, parse=parse_lines), given.files)
+    return _with_folders(read_requirements(given.files, start=start, parse=parse_lines), given)
 
 
-def _with_folders(read: Dependencies, files: Mapping[str, str]) -> Dependencies:
+def _with_folders(read: Dependencies, given: DependencyInput) -> Dependencies:
     """Add the requirements of the user's own folders that the input names, where their pyproject.toml is given.
 
-    An input with hashes names everything already.
+    An input with hashes names everything already. What a folder is itself is required of no index.
     """
+    skipped: list[Skipped] = []
+    found: dict[tuple[str, frozenset[NormalizedName]], Dependencies | CallerError] = {}
     for folder in read.folders:
         name = "" if folder.path is None else posixpath.normpath(f"{folder.path}/{InputKind.PYPROJECT.value}")
-        if read.lock is not None or name not in files:
-            reason = "" if read.lock is not None else f"{folder.reason}; {_NO_PYPROJECT}"
-            read = replace(read, skipped=(*read.skipped, folder.skipped(reason)))
-            continue
-        try:
-            own = read_pyproject(files[name], file=name, selection=Selection(extras=folder.extras))
-        except CallerError as error:
-            reason = f"{folder.reason}; its requirements are not known: {error.summary}"
-            read = replace(read, skipped=(*read.skipped, folder.skipped(reason)))
+        if read.lock is not None:
+            skipped.append(folder.skipped())
+        elif name not in given.files:
+            skipped.append(folder.skipped(f"{folder.reason}; {_NO_PYPROJECT}"))
         else:
-            read = replace(
-                read,
-                wanted=(*read.wanted, *own.wanted),
-                sources=(*read.sources, *own.sources),
-                skipped=(*read.skipped, folder.skipped(f"{folder.reason}; {_WITH_PYPROJECT}"), *own.skipped),
-            )
-    return read
+            key = (name, folder.extras)
+            if key not in found:
+                found[key] = _read_folder(name, replace(given, selection=Selection(extras=folder.extras)))
+            one = found[key]
+            is_read = isinstance(one, Dependencies)
+            reason = _WITH_PYPROJECT if is_read else f"its requirements are not known: {one}"
+            skipped.append(folder.skipped(f"{folder.reason}; {reason}"))
+    projects = [one for one in found.values() if isinstance(one, Dependencies)]
+    own = {project_name(given.files[name]) for name, _ in found}
+    wanted = [*read.wanted, *(entry for one in projects for entry in one.wanted)]
+    return replace(
+        read,
+        wanted=tuple(entry for entry in wanted if canonicalize_name(entry.requirement.name) not in own),
+        sources=(*read.sources, *(entry for one in projects for entry in one.sources)),
+        skipped=(*read.skipped, *skipped, *(entry for one in projects for entry in one.skipped)),
+    )
+
+
+def _read_folder(name: str, given: DependencyInput) -> Dependencies | CallerError:
+    try:
+        return _shaped(InputKind.PYPROJECT, name, read_pyproject, given)
+    except CallerError as error:
+        return error
 
 
 def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:

@@ -252,14 +252,32 @@ async def test_application_s_own_requirements_are_served_and_it_is_left_to_its_f
     assert "# -e .[x]  (pip installs no folder" in answer.json()["text"]
 
 
-async def test_application_whose_requirements_its_code_decides_is_a_note_of_its_line(harness: ApiHarness) -> None:
+async def test_folder_that_another_folder_requires_is_asked_of_no_index(harness: ApiHarness) -> None:
     files = {
-        "requirements.txt": "-e .\npyyaml\n",
-        "pyproject.toml": '[project]\nname = "a"\ndynamic = ["dependencies"]\n',
+        "requirements.txt": "-e .\n-e ./libs/inner\n-e .\n",
+        "pyproject.toml": '[project]\nname = "outer"\ndependencies = ["Inner_Lib>=1", "pyyaml"]\n',
+        "libs/inner/pyproject.toml": '[project]\nname = "inner.lib"\ndependencies = ["lxml"]\n',
     }
     request = await order(harness, file="requirements.txt", files=files)
+    assert sorted(item["project"] for item in request["items"]) == ["lxml", "pyyaml"]
+    assert [one["line"] for one in request["skipped"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "named"),
+    [
+        ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', "are dynamic"),
+        ("[project]\noptional-dependencies = 1\n", "not of the form"),
+        ("[", "not TOML"),
+    ],
+)
+async def test_application_whose_requirements_are_not_known_is_a_note_of_its_line(
+    harness: ApiHarness, pyproject: str, named: str
+) -> None:
+    files = {"requirements.txt": "-e .\npyyaml\n", "pyproject.toml": pyproject}
+    request = await order(harness, file="requirements.txt", files=files)
     assert [item["project"] for item in request["items"]] == ["pyyaml"]
-    assert "are dynamic" in request["skipped"][0]["reason"]
+    assert named in request["skipped"][0]["reason"]
 
 
 async def sdist_of(harness: ApiHarness, project: str) -> str:

@@ -181,6 +181,12 @@ def stated_by_files(project: NormalizedName, version: Version, pyproject: str) -
     )
 
 
+def project_name(pyproject: str) -> NormalizedName | None:
+    """Return the name that a pyproject.toml states; None if it states none."""
+    name = _static_project(pyproject).get("name")
+    return canonicalize_name(name) if isinstance(name, str) and name else None
+
+
 def _static_project(pyproject: str) -> Mapping[str, Any]:
     """Return what the project's table (PEP 621) states; nothing that is dynamic, and nothing if it cannot be read."""
     try:
