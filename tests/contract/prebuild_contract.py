@@ -10,6 +10,7 @@ from tests.contract.stores import FAILURE, NOWHERE, Stores
 
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 from wheelyard.errors import NotFoundError, RequestCancelledError
@@ -21,6 +22,7 @@ ITEM = Item(
     target=TARGET,
     origin=Origin(file="requirements.txt", line=3),
     hashes=frozenset({"sha256:aa"}),
+    commit=GitOrigin(url="https://git.example/acme/pyyaml", ref="v6", commit="0123456789" * 4, tag="v6"),
 )
 
 

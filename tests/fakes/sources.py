@@ -211,11 +211,8 @@ class MemoryReleaseResolver:
     def _choose(self, wanted: Requirement, limits: Sequence[Requirement], target: Target) -> ResolvedRelease:
         project = canonicalize_name(wanted.name)
         specifiers = [one.specifier for one in (wanted, *limits) if canonicalize_name(one.name) == project]
-        fitting = [
-            version
-            for version in self.releases.get(project, ())
-            if all(specifier.contains(version) for specifier in specifiers)
-        ]
+        known = [*self.releases.get(project, ()), *(one.version for one in self.stated if one.project == project)]
+        fitting = [version for version in known if all(specifier.contains(version) for specifier in specifiers)]
         if not fitting:
             raise RequirementsUnsatisfiableError(target=str(target), reason=f"there is no release for '{wanted}'")
         return ResolvedRelease(project=project, version=max(fitting))

@@ -164,6 +164,35 @@ async def test_extras_that_double_one_another_are_refused_or_few(parsers: Parser
         await read(parsers, "pyproject.toml", doubled_extras(20))
 
 
+HOSTILE_SOURCES: Final = {
+    "long address": f"git+https://git.example/{'a/' * 45_000}",
+    "many fields": f"git+https://git.example/a#{'&'.join(f'egg=a{number}' for number in range(5_000))}",
+    "many eggs": "git+https://git.example/a" + "#egg=a" * 10_000,
+    "brackets of an egg": f"git+https://git.example/a#egg=a[{'b,' * 40_000}]",
+    "percent signs": f"https://files.example/{'%2e' * 20_000}-1.tar.gz#sha256={'0' * 64}",
+    "long folder": f"-e {'a/' * 45_000}[{'b,' * 2_000}]",
+    "dots of a folder": f"-e {'../' * 30_000}",
+    "ref of options": "git+https://git.example/a@--upload-pack=touch",
+    "control characters": "git+https://git.example/a@v1\x1b[31m",
+    "other host behind a user": "git+https://git.example@evil.example/a",
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE_SOURCES.values(), ids=HOSTILE_SOURCES.keys())
+async def test_hostile_address_is_left_out_with_its_line(parsers: ParserProcesses, line: str) -> None:
+    found = await read(parsers, "requirements.txt", f"lxml\n{line}\n")
+    (skipped,) = found.skipped
+    assert (found.by_target[0].sources, found.by_target[0].requirements) == ((), ("lxml",))
+    assert skipped.origin.line == 2
+    assert len(skipped.text) + len(skipped.reason) < 1000
+
+
+async def test_sources_of_one_input_are_few(parsers: ParserProcesses) -> None:
+    lines = "".join(f"git+https://git.example/a{number}\n" for number in range(2_000))
+    with pytest.raises(CallerError, match="it names 2000 sources in git; 50 are allowed"):
+        await read(parsers, "requirements.txt", lines)
+
+
 async def test_lock_with_many_edges_is_walked_once(parsers: ParserProcesses) -> None:
     found = await read(parsers, "uv.lock", lock_of(400, 200))
     assert len(found.by_target[0].locked or ()) == 200

@@ -87,7 +87,7 @@ class PrebuildService:
     async def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401  (httpx's own)
         """Ask the API."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
+        async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=60) as http:
             answer = await http.request(method, f"{self.url}{path}", **options)
         assert answer.is_success, answer.text
         return dict(answer.json())
@@ -115,16 +115,23 @@ class PrebuildService:
 
 
 @asynccontextmanager
-async def open_prebuild_service(
+async def open_prebuild_service(  # noqa: PLR0913  (each is a part of its own)
     database_url: str,
     endpoint: IndexEndpoint,
     folder: Path,
     *,
     upstream: str,
     make: Callable[[Build], tuple[str, bytes]],
+    git_hosts: tuple[str, ...] = (),
 ) -> AsyncIterator[PrebuildService]:
     """Serve until the block ends; the index needs no token."""
-    settings = Settings(state_dir=folder, upstream_index_url=upstream, requests_per_minute=0, anonymous_read=True)
+    settings = Settings(
+        state_dir=folder,
+        upstream_index_url=upstream,
+        requests_per_minute=0,
+        anonymous_read=True,
+        git_hosts=git_hosts,
+    )
     async with (
         Database(database_url, pool_size=4) as database,
         source_index(settings) as source,

@@ -64,7 +64,7 @@ from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.recipes import ManageRecipes
-from wheelyard.usecases.release_facts import FindRelease
+from wheelyard.usecases.release_facts import FindRelease, FindSource
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
 from wheelyard.usecases.send_webhooks import WebhookRules
 from wheelyard.usecases.sessions import Sessions
@@ -348,11 +348,12 @@ def prebuild_harness(
     request_build: RequestBuild,
 ) -> Prebuilds:
     """Give the use cases of prebuilds in memory."""
-    wheels, store = MemoryWheels(state), MemoryPrebuilds(state)
+    wheels, store, builds = MemoryWheels(state), MemoryPrebuilds(state), MemoryBuilds(state)
+    find = FindRelease(source=source, wheels=wheels, builds=builds, listing=Listing(targets=request_build.targets()))
     advance = AdvancePrebuild(
         store=store,
-        builds=MemoryBuilds(state),
-        find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
+        builds=builds,
+        find=find,
         request_build=request_build,
         mirror=MirrorWheel(source=source, index=index, wheels=wheels, now=state.clock),
         now=state.clock,
@@ -364,6 +365,7 @@ def prebuild_harness(
         parsers=parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
+        find_source=FindSource(plan=request_build, find=find, parsers=parsers),
     )
     return Prebuilds(
         read=read,

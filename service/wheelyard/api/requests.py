@@ -235,6 +235,7 @@ def _served(
     prebuild: Prebuild, found: Mapping[Release, Mapping[IndexedWheel, Sequence[Target]]], links: IndexLinks
 ) -> ServedReleases:
     """Return the served wheels, with URLs as the caller reaches the index."""
+    releases = releases_of(prebuild)
     wheels = {
         release: tuple(
             ServedWheel(
@@ -249,16 +250,23 @@ def _served(
         for release, by_wheel in found.items()
     }
     pythons = {
-        (release.project, read_version(release.version)): tuple(
+        (release.project, read_version(release.made_version)): tuple(
             dict.fromkeys(item.target.python for item in release.items)
         )
-        for release in releases_of(prebuild)
+        for release in releases
+    }
+    sources = {
+        key: (release.project, read_version(release.made_version))
+        for release in releases
+        if release.commit is not None
+        for key in release.commit.keys
     }
     return ServedReleases(
         simple_url=links.simple(),
         files_url=links.file(""),
         wheels=wheels,
         pythons=pythons,
+        sources=sources,
         trusted_host=links.trusted_host,
     )
 

@@ -35,7 +35,7 @@ from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
-from wheelyard.usecases.release_facts import FindRelease
+from wheelyard.usecases.release_facts import FindRelease, FindSource
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
 
@@ -71,21 +71,23 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
     """Make the use cases of requests for whole applications."""
     settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
     wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))
+    find = FindRelease(
+        source=backends.source,
+        wheels=wheels,
+        builds=builds,
+        listing=Listing(targets=request_build.targets()),
+        may_mirror=settings.mirror == "allow",
+    )
     advance = AdvancePrebuild(
         store=store,
         builds=builds,
-        find=FindRelease(
-            source=backends.source,
-            wheels=wheels,
-            listing=Listing(targets=request_build.targets()),
-            may_mirror=settings.mirror == "allow",
-        ),
+        find=find,
         request_build=request_build,
         mirror=mirror_wheel(database, backends.source, backends.index),
         now=_now,
     )
     return Prebuilds(
-        read=_read_dependencies(backends),
+        read=_read_dependencies(backends, FindSource(plan=request_build, find=find, parsers=parsers)),
         store=store,
         wheels=wheels,
         builds=builds,
@@ -98,7 +100,7 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
     )
 
 
-def _read_dependencies(backends: Backends) -> ReadDependencies:
+def _read_dependencies(backends: Backends, find_source: FindSource) -> ReadDependencies:
     """Make the use case that turns an application's files into the releases that it needs."""
     settings = backends.parts.settings
     own = own_wheels(settings, backends.database, backends.index)
@@ -110,6 +112,7 @@ def _read_dependencies(backends: Backends) -> ReadDependencies:
         parsers=backends.parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
+        find_source=find_source,
     )
 
 

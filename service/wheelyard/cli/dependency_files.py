@@ -1,15 +1,16 @@
 """Read requirements or lock files, and the files that they name, to send them to the service."""
 
 import os
+import posixpath
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.dependencies.files import InputKind, Origin, kind_of_file
-from wheelyard.domain.dependencies.requirements_file import NestedFile, nested_path
+from wheelyard.domain.dependencies.requirements_file import FolderLine, NestedFile, nested_path
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 from wheelyard.usecases.read_dependencies import project_beside
 
@@ -39,7 +40,7 @@ class GivenFiles:
     @property
     def is_open(self) -> bool:
         """Return whether they are requirements without hashes, which become a new lock file."""
-        is_lock = any(kind_of_file(name) is not InputKind.REQUIREMENTS for name in self.files)
+        is_lock = kind_of_file(self.start or "") is not InputKind.REQUIREMENTS
         return not is_lock and not any("--hash" in text for text in self.files.values())
 
     @property
@@ -77,7 +78,23 @@ def gather_files(paths: Sequence[Path], *, folder: Path, constraints: Sequence[P
         options = ["-r"] * len(paths) + ["-c"] * len(constraints)
         text = "".join(f"{option} {shlex.quote(name)}\n" for option, name in zip(options, names, strict=True))
         files = {start: text} | _read_all(root, dict.fromkeys(names))
+    files |= _projects_of(files, folder.resolve())
     return GivenFiles(paths=tuple(paths), constraints=tuple(constraints), start=start, files=files)
+
+
+def _projects_of(files: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the pyproject.toml of each of the user's own folders that requirements name (``-e .``).
+
+    pip takes such a folder as relative to the working directory.
+    """
+    projects: dict[str, str] = {}
+    for name, text in files.items():
+        for line in parse_requirements(text) if kind_of_file(name) is InputKind.REQUIREMENTS else ():
+            path = line.of(Origin(file=name, line=line.line)).path if isinstance(line, FolderLine) else None
+            project = None if path is None else posixpath.normpath(f"{path}/{InputKind.PYPROJECT.value}")
+            if project is not None and project not in {*files, *projects} and (folder / project).is_file():
+                projects[project] = _read(folder / project, project, Origin(file=name, line=line.line))
+    return projects
 
 
 def _root_of(given: Iterable[Path], folder: Path) -> Path:

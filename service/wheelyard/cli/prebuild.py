@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from wheelyard.api.schemas.builds import GitSourceView
 from wheelyard.api.schemas.requests import (
     DependencyFiles,
     ItemView,
@@ -37,6 +38,7 @@ from wheelyard.cli.prebuild_reports import (
     write_outputs,
 )
 from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.builds.git_source import DEFAULT_REF
 from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prefer
 
@@ -81,6 +83,7 @@ def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitC
             if build.joined:
                 note(f"{_label(build)}: would join build {build.build_id}")
     _note_mirror(view)
+    _note_commits(view)
     _note_skipped(view)
     note(_counts(view))
     impossible = any(item.status is ItemStatus.IMPOSSIBLE for item in view.items)
@@ -155,6 +158,7 @@ def show(view: RequestView, *, as_json: bool, url: str) -> None:
         output().print(_item_table(view.items, everything=True))
         _print_failures(view.items, url)
     _note_mirror(view)
+    _note_commits(view)
     _note_skipped(view)
     note(_counts(view))
 
@@ -279,7 +283,7 @@ def _report(client: WheelyardClient, view: RequestView, wanted: DependencyFiles 
     if reports.lock is not None and wanted is not None and wanted.file is not None:
         write_lock(client, view, wanted, reports.lock)
     elif view.needs_lock:
-        note("the lock's hashes do not allow our own wheels: install from the lock file of --lock-out")
+        note("the input does not lead installers to all of these wheels: install from the lock file of --lock-out")
     if view.install is not None:
         note(f"install with: {view.install}")
 
@@ -306,7 +310,20 @@ def _targets_of(items: Iterable[ItemView]) -> str:
 
 
 def _outcome(item: ItemView) -> str:
-    return item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
+    outcome = item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
+    return outcome if item.commit is None else f"{outcome} ({_commit(item.commit)})"
+
+
+def _commit(source: GitSourceView) -> str:
+    """Return the name of a commit, with the ref that it was asked for by."""
+    ref = "" if source.ref in {source.commit, DEFAULT_REF} else f", {source.ref}"
+    return plain_text(f"commit {source.commit[:12]}{ref} of {source.git}")
+
+
+def _note_commits(view: PlanView) -> None:
+    """Say what users must know of commits, such as that a tag was moved."""
+    for warning in dict.fromkeys(text for item in view.items if item.commit for text in item.commit.warnings):
+        note(f"warning: {plain_text(warning)}")
 
 
 def _note_mirror(view: PlanView) -> None:
@@ -321,7 +338,7 @@ def _note_skipped(view: PlanView) -> None:
     if view.skipped and not view.items:
         note("not installable: no line asks for a release that an index could have")
     elif missing_lines(view):
-        note("not installable: some lines are on no index; if you install them by other means, add --allow-skipped")
+        note("not installable: some lines cannot be served; if you install them by other means, add --allow-skipped")
 
 
 def _is_incomplete(view: PlanView) -> bool:

@@ -314,7 +314,10 @@ def note_end(prebuild: Prebuild) -> None:
 
 
 def _build_request(release: ReleaseItems, target: Target, prebuild: Prebuild) -> BuildRequest:
+    commit = release.commit
     return BuildRequest(
+        git=None if commit is None else commit.request(release.project),
+        commit=commit,
         requirement=f"{release.project}=={release.version}",
         python=target.python,
         platform=target.platform,

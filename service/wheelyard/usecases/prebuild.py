@@ -212,9 +212,8 @@ class Prebuilds:
         """Return the wheels that serve each item of a prebuild, with their targets; an item may have none."""
         served: dict[Release, dict[IndexedWheel, list[Target]]] = {}
         for release in releases_of(prebuild):
-            version = read_version(release.version)
-            found = served.setdefault((release.project, version), {})
-            offered = {wheel.filename: wheel for wheel in await self.advance.find.offered(release.project, version)}
+            found = served.setdefault((release.project, read_version(release.made_version)), {})
+            offered = {wheel.filename: wheel for wheel in await self.advance.find.served(release)}
             for item in release.items:
                 if (wheel := _wheel_for(item, offered, prebuild.prefer)) is not None:
                     found.setdefault(wheel, []).append(item.target)
@@ -303,4 +302,11 @@ def _items_of(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, 
 
 
 def _item(pin: Pin, target: Target) -> Item:
-    return Item(project=pin.project, version=str(pin.version), target=target, origin=pin.origin, hashes=pin.hashes)
+    return Item(
+        project=pin.project,
+        version=str(pin.version),
+        target=target,
+        origin=pin.origin,
+        hashes=pin.hashes,
+        commit=pin.commit,
+    )

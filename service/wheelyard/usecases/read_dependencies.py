@@ -2,14 +2,15 @@
 
 import asyncio
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.dependencies.files import (
@@ -20,17 +21,21 @@ from wheelyard.domain.dependencies.files import (
     ResolvedRelease,
     Selection,
     Skipped,
+    SourceRelease,
     StatedRelease,
     Wanted,
+    WantedFile,
+    WantedSource,
     holds,
     kind_of_file,
 )
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
-from wheelyard.domain.dependencies.pyproject import read_pyproject
+from wheelyard.domain.dependencies.pyproject import MOST_STATED, project_name, read_pyproject, read_reference
 from wheelyard.domain.dependencies.requirements_file import LineParser, malformed_lines, read_requirements
+from wheelyard.domain.dependencies.sources import read_git_address, shown_address
 from wheelyard.domain.dependencies.uv_lock import read_uv_lock
 from wheelyard.domain.packaging.coverage import serves
-from wheelyard.domain.packaging.release import ProjectRequirement, Release, choose_release
+from wheelyard.domain.packaging.release import ProjectRequirement, choose_release
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -40,8 +45,12 @@ from wheelyard.errors import (
     CallerError,
     DependencyFileInvalidError,
     DependencyFileMissingError,
+    GitHostRefusedError,
+    GitSourceInvalidError,
+    GitUnavailableError,
     InvalidRequestError,
     InvalidSdistError,
+    ProjectError,
     RequirementsUnsatisfiableError,
     ResolutionTooLargeError,
 )
@@ -49,14 +58,17 @@ from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """The file name of requirements that are in no file."""
+_WITH_PYPROJECT: Final = "what its pyproject.toml requires is part of this prebuild"
+_NO_PYPROJECT: Final = "its pyproject.toml was not given, so what it requires is not part of this prebuild"
 _ADDRESS: Final = "://"
 """Fields of a requirement for something that is on no index."""
 _RESOLVED_AT_ONCE: Final = 4
 _ASKED_AT_ONCE: Final = 32
 MOST_CHOSEN: Final = 2000
 """Requirements of one input that leave a choice: each is looked up upstream."""
-MOST_STATED: Final = 2000
-"""Requirements and extras of one sdist; the longest lists of PyPI have some hundreds."""
+MOST_SOURCES: Final = 50
+"""Sources in git of one input: each is fetched before there is an answer."""
+_FOUND_AT_ONCE: Final = 2
 _SHOWN: Final = 200
 MOST_RELEASES: Final = 10_000
 """Of one target. The largest lock files of public projects have about 2,000."""
@@ -100,6 +112,7 @@ class TargetNeeds:
     target: Target
     locked: tuple[Pin, ...] | None
     """The releases that a lock names; None if a resolver must choose."""
+    sources: tuple[WantedSource | WantedFile, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     allowed: tuple[ProjectRequirement, ...] = ()
@@ -110,8 +123,13 @@ class TargetNeeds:
     first: str = ARGUMENTS
     """The file of the first requirement."""
 
-    def trace(self, release: ResolvedRelease) -> Pin:
+    def trace(
+        self, release: ResolvedRelease, sources: Iterable[tuple[WantedSource | WantedFile, SourceRelease]] = ()
+    ) -> Pin:
         """Return the line that asked for a release; a release that no line names belongs to the first file."""
+        for source, found in sources:
+            if (release.project, release.version) == (found.release.project, found.release.version):
+                return found.pin(source.origin)
         return Pin(
             project=release.project,
             version=release.version,
@@ -129,23 +147,24 @@ class ReadInput:
     skipped: tuple[Skipped, ...]
 
 
+FindSource = Callable[[WantedSource | WantedFile, str], Awaitable[SourceRelease | Skipped]]
+"""Returns the release of a source in git or of a file for a caller, or why there is none; raises a WheelyardError."""
+
+
+FoundSources = Mapping[str, SourceRelease]
+"""The commits that were found, by the key of what asks for them."""
+
+
+@dataclass(kw_only=True, slots=True)
 class ReadDependencies:
     """Reads an input; a resolver chooses where the input leaves a choice."""
 
-    def __init__(
-        self,
-        *,
-        source: SourceIndex,
-        resolver: ReleaseResolver,
-        parsers: ParserPool,
-        parse_lines: LineParser,
-        read_metadata: Callable[[Path], bytes | None],
-    ) -> None:
-        self._source = source
-        self._resolver = resolver
-        self._parsers = parsers
-        self._parse_lines = parse_lines
-        self._read_metadata = read_metadata
+    source: SourceIndex
+    resolver: ReleaseResolver
+    parsers: ParserPool
+    parse_lines: LineParser
+    read_metadata: Callable[[Path], bytes | None]
+    find_source: FindSource
 
     async def __call__(self, given: DependencyInput, targets: Sequence[Target], *, caller: str) -> NeededReleases:
         """Return the releases that each target needs; callers share parsers and resolver fairly.
@@ -161,38 +180,60 @@ class ReadDependencies:
         """
         file = given.start or ARGUMENTS
         try:
-            read = await self._parsers.run(
-                read_input, given, tuple(targets), self._parse_lines, what=file, caller=caller
-            )
+            read = await self.parsers.run(read_input, given, tuple(targets), self.parse_lines, what=file, caller=caller)
         except RefusedTextError as error:
             raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
+        found, refused = await self._find_sources(read, caller)
         limit = asyncio.Semaphore(_RESOLVED_AT_ONCE)
 
         async def pins(needs: TargetNeeds) -> tuple[Pin, ...]:
             async with limit:
-                return await self._pins(needs, caller)
+                return await self._pins(needs, found, caller)
 
         # The first target fills the caches that the others share.
         first = [await pins(needs) for needs in read.by_target[:1]]
         needed = [*first, *await asyncio.gather(*map(pins, read.by_target[1:]))]
-        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=read.skipped)
+        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=(*read.skipped, *refused))
 
-    async def _pins(self, needs: TargetNeeds, caller: str) -> tuple[Pin, ...]:
+    async def _find_sources(self, read: ReadInput, caller: str) -> tuple[FoundSources, tuple[Skipped, ...]]:
+        """Find the commit of each source once, for all targets; a source that cannot be used is left out."""
+        wanted = {one.key: one for needs in read.by_target for one in needs.sources}
+        fetching, asking = asyncio.Semaphore(_FOUND_AT_ONCE), asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def find(one: WantedSource | WantedFile) -> SourceRelease | Skipped:
+            async with fetching if isinstance(one, WantedSource) else asking:
+                try:
+                    return await self.find_source(one, caller)
+                except GitHostRefusedError as error:
+                    return one.skipped(f"its host is not allowed here. {error.hint}")
+                except (CallerError, ProjectError, GitUnavailableError) as error:
+                    return one.skipped(without_users(f"{error.summary} {error.hint}".strip()))
+
+        ended = dict(zip(wanted, await asyncio.gather(*map(find, wanted.values())), strict=True))
+        found = {key: one for key, one in ended.items() if isinstance(one, SourceRelease)}
+        return found, tuple(one for one in ended.values() if isinstance(one, Skipped))
+
+    async def _pins(self, needs: TargetNeeds, found: FoundSources, caller: str) -> tuple[Pin, ...]:
+        sources = [(one, found[one.key]) for one in needs.sources if one.key in found]
         if needs.locked is not None:
-            return needs.locked
-        resolved = await self._resolver.resolve(
-            list(needs.requirements),
+            return (*needs.locked, *(release.pin(one.origin) for one, release in sources))
+        commits = {release.commit: release.release for _, release in sources if release.commit is not None}
+        files = [release.release for _, release in sources if release.commit is None]
+        resolved = await self.resolver.resolve(
+            [*needs.requirements, *(release.requirement(one.extras) for one, release in sources)],
             constraints=list(needs.constraints),
-            stated=await self._stated(needs),
+            stated=[*await self._stated(needs, files), *commits.values()],
             target=needs.target,
             asked_by=caller,
         )
-        return tuple(needs.trace(release) for release in resolved)
+        return tuple(needs.trace(release, sources) for release in resolved)
 
-    async def _stated(self, needs: TargetNeeds) -> list[StatedRelease]:
+    async def _stated(self, needs: TargetNeeds, files: Sequence[StatedRelease] = ()) -> list[StatedRelease]:
         """Read the requirements in sdists of requested projects that have no wheel for the target."""
-        if len(needs.allowed) > MOST_CHOSEN:
-            what = f"the input leaves {len(needs.allowed)} releases to choose"
+        exact = (ProjectRequirement(project=one.project, specifier=SpecifierSet(f"=={one.version}")) for one in files)
+        allowed = tuple(dict.fromkeys((*needs.allowed, *exact)))
+        if len(allowed) > MOST_CHOSEN:
+            what = f"the input leaves {len(allowed)} releases to choose"
             raise ResolutionTooLargeError(what=what, limit=MOST_CHOSEN)
         turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
@@ -200,12 +241,12 @@ class ReadDependencies:
             async with turns:
                 return await self._state(requirement, needs.target)
 
-        found = await asyncio.gather(*map(state, needs.allowed))
+        found = await asyncio.gather(*map(state, allowed))
         return [release for release in found if release is not None]
 
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
         try:
-            page = await self._source.project(requirement.project)
+            page = await self.source.project(requirement.project)
             # In a thread, because a large project with many clauses takes a while.
             release = await asyncio.to_thread(choose_release, requirement, page, python=target.python)
         except CallerError:
@@ -213,12 +254,14 @@ class ReadDependencies:
         wheels = (file for file in page.files if file.kind == "wheel" and file.version == release.version)
         if any(serves(wheel.filename, target) for wheel in wheels):
             return None
-        metadata = await asyncio.to_thread(self._read_metadata, await self._source.fetch(release.sdist))
+        metadata = await asyncio.to_thread(self.read_metadata, await self.source.fetch(release.sdist))
         if metadata is None:
             return None
         what = f"the PKG-INFO of {release.sdist.filename}"
         try:
-            return await self._parsers.run(stated_release, release, metadata, what=what, caller=release.project)
+            return await self.parsers.run(
+                stated_release, release.project, release.version, metadata, what=what, caller=release.project
+            )
         except RefusedTextError as error:
             raise InvalidSdistError(file=release.sdist.filename, reason=str(error)) from error
 
@@ -243,6 +286,10 @@ def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: L
         raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem]) from error
     for needs in by_target:
         _check_count(given, len(needs.locked or needs.requirements))
+    sources = len({one.key for needs in by_target for one in needs.sources if isinstance(one, WantedSource)})
+    if sources > MOST_SOURCES:
+        problem = f"it names {sources} sources in git; {MOST_SOURCES} are allowed"
+        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
     return ReadInput(by_target=by_target, skipped=dependencies.skipped)
 
 
@@ -255,12 +302,13 @@ def _check_count(given: DependencyInput, count: int) -> None:
 def _needs_of(dependencies: Dependencies, target: Target) -> TargetNeeds:
     if dependencies.lock is not None:
         pins = _within(dependencies.constraints, dependencies.lock.pins(target), target)
-        return TargetNeeds(target=target, locked=pins)
+        return TargetNeeds(target=target, locked=pins, sources=dependencies.lock.sources(target))
     wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
     limits = [one for one in dependencies.constraints if holds(one.requirement.marker, target)]
     return TargetNeeds(
         target=target,
         locked=None,
+        sources=tuple(one for one in dependencies.sources if holds(one.marker, target)),
         requirements=tuple(map(_without_marker, wanted)),
         constraints=tuple(map(_without_marker, limits)),
         allowed=_allowed(wanted, limits),
@@ -285,7 +333,46 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
     if given.kind is None and start.endswith(_OTHER_KINDS):
         kinds = ", ".join(InputKind)
         raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
-    return read_requirements(given.files, start=start, parse=parse_lines)
+    return _with_folders(read_requirements(given.files, start=start, parse=parse_lines), given)
+
+
+def _with_folders(read: Dependencies, given: DependencyInput) -> Dependencies:
+    """Add the requirements of the user's own folders that the input names, where their pyproject.toml is given.
+
+    An input with hashes names everything already. What a folder is itself is required of no index.
+    """
+    skipped: list[Skipped] = []
+    found: dict[tuple[str, frozenset[NormalizedName]], Dependencies | CallerError] = {}
+    for folder in read.folders:
+        name = "" if folder.path is None else posixpath.normpath(f"{folder.path}/{InputKind.PYPROJECT.value}")
+        if read.lock is not None:
+            skipped.append(folder.skipped())
+        elif name not in given.files:
+            skipped.append(folder.skipped(f"{folder.reason}; {_NO_PYPROJECT}"))
+        else:
+            key = (name, folder.extras)
+            if key not in found:
+                found[key] = _read_folder(name, replace(given, selection=Selection(extras=folder.extras)))
+            one = found[key]
+            is_read = isinstance(one, Dependencies)
+            reason = _WITH_PYPROJECT if is_read else f"its requirements are not known: {one}"
+            skipped.append(folder.skipped(f"{folder.reason}; {reason}"))
+    projects = [one for one in found.values() if isinstance(one, Dependencies)]
+    own = {project_name(given.files[name]) for name, _ in found}
+    wanted = [*read.wanted, *(entry for one in projects for entry in one.wanted)]
+    return replace(
+        read,
+        wanted=tuple(entry for entry in wanted if canonicalize_name(entry.requirement.name) not in own),
+        sources=(*read.sources, *(entry for one in projects for entry in one.sources)),
+        skipped=(*read.skipped, *skipped, *(entry for one in projects for entry in one.skipped)),
+    )
+
+
+def _read_folder(name: str, given: DependencyInput) -> Dependencies | CallerError:
+    try:
+        return _shaped(InputKind.PYPROJECT, name, read_pyproject, given)
+    except CallerError as error:
+        return error
 
 
 def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:
@@ -331,8 +418,8 @@ def _allowed_hashes(lines: Iterable[Wanted]) -> dict[NormalizedName, frozenset[s
     return hashes
 
 
-def stated_release(release: Release, metadata: bytes) -> StatedRelease:
-    """Return what a release's sdist says that it requires (core metadata); malformed entries are ignored.
+def stated_release(project: NormalizedName, version: Version, metadata: bytes) -> StatedRelease:
+    """Return what a release's metadata says that it requires (core metadata); malformed entries are ignored.
 
     Raises ResolutionTooLargeError if it requires more than any release does.
     """
@@ -342,11 +429,11 @@ def stated_release(release: Release, metadata: bytes) -> StatedRelease:
         stated = {}
     count = len(stated.get("requires_dist", ())) + len(stated.get("provides_extra", ()))
     if count > MOST_STATED:
-        what = f"the sdist of {release.project} {release.version} states {count} requirements and extras"
+        what = f"the metadata of {project} {version} states {count} requirements and extras"
         raise ResolutionTooLargeError(what=what, limit=MOST_STATED)
     return StatedRelease(
-        project=release.project,
-        version=release.version,
+        project=project,
+        version=version,
         requires=tuple(filter(_is_requirement, stated.get("requires_dist", ()))),
         extras=tuple(canonicalize_name(extra) for extra in stated.get("provides_extra", ())),
         requires_python=stated.get("requires_python"),
@@ -393,23 +480,40 @@ def _is_requirement(text: str) -> bool:
 
 def _read_arguments(texts: Iterable[str]) -> Dependencies:
     wanted: list[Wanted] = []
-    skipped: list[Skipped] = []
+    others: list[WantedSource | WantedFile | Skipped] = []
     for text in texts:
         origin = Origin(file=ARGUMENTS)
+        if text.startswith("git+"):
+            others.append(_read_git_argument(text, origin))
+            continue
         try:
             requirement = read_requirement(text)
         except RefusedTextError as error:
             reason = without_users(str(error))
             if _ADDRESS not in text:
                 raise malformed_lines(ARGUMENTS, [f"{text[:_SHOWN]!r}: {reason}"]) from error
-            skipped.append(Skipped(origin=origin, text=without_users(text), reason=reason))
+            others.append(Skipped(origin=origin, text=without_users(text), reason=reason))
             continue
         if requirement.url is None:
             wanted.append(Wanted(requirement=requirement, origin=origin))
         else:
-            reason = "it is a direct reference, not a release on the index"
-            skipped.append(Skipped(origin=origin, text=requirement.name, reason=reason))
-    return Dependencies(kind=InputKind.REQUIREMENTS, lock=None, wanted=tuple(wanted), skipped=tuple(skipped))
+            others.append(read_reference(requirement, requirement.url, origin))
+    return Dependencies(
+        kind=InputKind.REQUIREMENTS,
+        lock=None,
+        wanted=tuple(wanted),
+        sources=tuple(one for one in others if isinstance(one, WantedSource | WantedFile)),
+        skipped=tuple(one for one in others if isinstance(one, Skipped)),
+    )
+
+
+def _read_git_argument(text: str, origin: Origin) -> WantedSource | Skipped:
+    shown = shown_address(text)
+    try:
+        source, extras = read_git_address(text)
+    except GitSourceInvalidError as error:
+        return Skipped(origin=origin, text=shown, reason=f"it is no source in git that can be used: {error.reason}")
+    return WantedSource(source=source, origin=origin, text=shown, extras=extras)
 
 
 def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
@@ -420,6 +524,7 @@ def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
         requires_python=file.requires_python,
         lock=None,
         wanted=(*file.wanted, *arguments.wanted),
+        sources=(*file.sources, *arguments.sources),
         constraints=file.constraints,
         skipped=(*file.skipped, *arguments.skipped),
     )

@@ -33,13 +33,14 @@ from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
     GitHostRefusedError,
     GitProjectUnknownError,
+    GitRefUnknownError,
     NetworkRefusedError,
     RecipeError,
     ReleaseUnsupportedError,
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, GitRepositories, RecipeRegistry, SourceIndex
+from wheelyard.interfaces import BuildStore, GitCommit, GitRepositories, RecipeRegistry, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,8 @@ class BuildRequest:
     requested_by: str
     git: GitRequest | None = None
     """The source in git that is built, in place of a release of the index."""
+    commit: GitOrigin | None = None
+    """The commit that its ref was found to be before; None to look it up."""
     priority: Priority = Priority.INTERACTIVE
     prebuild_id: str | None = None
     """The prebuild that needs it."""
@@ -102,6 +105,23 @@ class SentSource:
     platform: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundCommit:
+    """The commit that a source in git is, and what its files say."""
+
+    origin: GitOrigin
+    project: NormalizedName
+    stated: Version
+    """The version that its files or its tag state; 0 if they leave it to the project's code."""
+    texts: Mapping[str, str]
+    """The files in its project's folder that may say more, by name."""
+
+    @property
+    def version(self) -> Version:
+        """Return the version that its wheel will have by what is stated."""
+        return version_of_wheel(self.stated, self.origin)
+
+
 class PlanBuild:
     """Decides what to build, without submitting it."""
 
@@ -139,31 +159,18 @@ class PlanBuild:
         return served or self._order(request, release, target, builder.suite)
 
     async def _decide_git(self, request: BuildRequest, wanted: GitRequest) -> BuildOrder:
-        """Return the order of the commit that a ref has now.
-
-        Raise also GitHostRefusedError, GitRefUnknownError, GitProjectUnknownError, GitSourceRefusedError or
-        GitUnavailableError.
-        """
-        if self._repositories is None:
-            raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
+        """Return the order of the commit that a ref has now; raise also as ``find_commit`` does."""
         _, builder = self._choose_builder(request)
-        found = await self._repositories.resolve(wanted)
-        origin = GitOrigin(
-            url=wanted.url, ref=wanted.ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag
-        )
-        files = await self._repositories.fetch(origin)
-        identity = await asyncio.to_thread(read_identity, files.texts)
-        project = wanted.project or identity.project
-        if project is None:
-            raise GitProjectUnknownError(source=str(wanted))
-        origin = replace(
-            origin,
-            moved_from=await self._moved_from(origin),
-            may_release=self._facts.own_projects.include(project),
-        )
-        source = SdistSource(filename="", url=str(origin), sha256="", size_bytes=None, kind=SourceKind.GIT, git=origin)
+        found = await self.find_commit(wanted, known=request.commit)
+        url = str(found.origin)
+        source = SdistSource(filename="", url=url, sha256="", size_bytes=None, kind=SourceKind.GIT, git=found.origin)
         return self._order_of_source(
-            source, builder, project, version=identity.version, at=origin.commit, requirement=f"{project} @ {wanted}"
+            source,
+            builder,
+            found.project,
+            version=found.stated,
+            at=found.origin.commit,
+            requirement=f"{found.project} @ {wanted}",
         )
 
     def decide_local(self, sent: SentSource) -> BuildOrder:
@@ -217,6 +224,46 @@ class PlanBuild:
             recipe_digest=recipe.digest,
             recipe=recipe,
         )
+
+    async def find_commit(
+        self, wanted: GitRequest, *, known: GitOrigin | None = None, locked: str | None = None
+    ) -> FoundCommit:
+        """Return the commit that a source in git is now, and read what its files state.
+
+        Args:
+            wanted: The source.
+            known: The commit that its ref was found to be before, so that it is not looked up again.
+            locked: The commit that a lock names for it. Its ref counts only while it is this commit.
+
+        Raises GitHostRefusedError, GitRefUnknownError, GitProjectUnknownError, GitSourceRefusedError or
+        GitUnavailableError.
+        """
+        if self._repositories is None:
+            raise GitHostRefusedError(url=wanted.url, entry=wanted.url, allowed=())
+        origin = known or await self._resolve(self._repositories, wanted, locked)
+        files = await self._repositories.fetch(origin)
+        identity = await asyncio.to_thread(read_identity, files.texts)
+        project = wanted.project or identity.project
+        if project is None:
+            raise GitProjectUnknownError(source=str(wanted))
+        if known is None:
+            may_release = self._facts.own_projects.include(project)
+            origin = replace(origin, moved_from=await self._moved_from(origin), may_release=may_release)
+        stated = identity.version or stated_version(origin) or read_version("0")
+        return FoundCommit(origin=origin, project=project, stated=stated, texts=files.texts)
+
+    @staticmethod
+    async def _resolve(repositories: GitRepositories, wanted: GitRequest, locked: str | None) -> GitOrigin:
+        try:
+            found = await repositories.resolve(wanted)
+        except GitRefUnknownError:
+            if locked is None:
+                raise
+            found = GitCommit(commit="")
+        ref = wanted.ref
+        if locked is not None and found.commit != locked:
+            ref, found = locked, GitCommit(commit=locked)
+        return GitOrigin(url=wanted.url, ref=ref, commit=found.commit, subdirectory=wanted.subdirectory, tag=found.tag)
 
     async def _moved_from(self, origin: GitOrigin) -> str | None:
         """Return the commit that a tag had when it was built before, if it was another one."""

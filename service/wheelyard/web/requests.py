@@ -86,7 +86,7 @@ def _install_line(context: PageContext, prebuild: Prebuild) -> str:
 
 
 def _release(item: Item) -> str:
-    return f"{item.project}=={item.version}"
+    return f"{item.project}=={item.made_version}"
 
 
 def _status(text: str) -> ItemStatus | None:

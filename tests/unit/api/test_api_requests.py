@@ -510,7 +510,7 @@ async def test_resolver_of_a_caller_that_has_gone_is_ended(
     harness: ApiHarness, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolver = HeldResolver()
-    monkeypatch.setattr(harness.services.prebuilds.read, "_resolver", resolver)
+    monkeypatch.setattr(harness.services.prebuilds.read, "resolver", resolver)
     body = json.dumps({"requirements": ["pyyaml"]}).encode()
     messages = asyncio.Queue[dict[str, Any]]()
     await messages.put({"type": "http.request", "body": body, "more_body": False})

@@ -121,6 +121,24 @@ def test_waiting_ends_with_the_table_and_the_line_that_installs(capsys: pytest.C
     assert f"install with: pip install --only-binary :all: --index-url {URL}/simple/ lxml==6.0.2" in shown.err
 
 
+def test_item_of_a_repository_is_shown_with_its_commit_and_a_moved_tag(capsys: pytest.CaptureFixture[str]) -> None:
+    commit: dict[str, object] = {
+        "git": "https://git.example/acme/lxml",
+        "ref": "v6",
+        "commit": "0123456789" * 4,
+        "subdirectory": "",
+    }
+    commit |= {"tag": "v6", "version": None, "warnings": [f"The tag v6 was moved. {HOSTILE}"]}
+    wheel = "lxml-6.0.dev0+g0123456-1.bookworm-py3-none-any.whl"
+    built = {**PRESENT, "filename": wheel, "commit": commit}
+    assert run(built, SERVED) is ExitCode.OK
+    shown = capsys.readouterr()
+    words = " ".join(shown.out.split())
+    assert f"{wheel} (commit 012345678901, v6 of https://git.example/acme/lxml)" in words
+    assert shown.err.count("warning: The tag v6 was moved.") == 1
+    assert "\x1b[31m::error" not in shown.err
+
+
 def test_failure_is_shown_without_what_acts_on_a_terminal_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(PRESENT, FAILED) is ExitCode.BUILD_FAILED
     shown = capsys.readouterr()
@@ -292,7 +310,7 @@ def test_line_that_is_missing_fails_the_job_and_is_told_everywhere(
         assert prebuild(client, WANTED, reports, wait=True) is ExitCode.BUILD_FAILED
         assert plan(client, WANTED, as_json=False) is ExitCode.BUILD_FAILED
     shown = capsys.readouterr().err
-    assert "not installable: some lines are on no index" in shown
+    assert "not installable: some lines cannot be served" in shown
     assert "::error file=requirements.txt,line=1::git+https" in shown
     assert "left out | it comes from a repository" in summary.read_text()
     (failure,) = ET.fromstring(junit.read_text()).iter("failure")  # noqa: S314  our own
@@ -344,6 +362,20 @@ def test_several_files_and_constraints_are_named_by_one(tmp_path: Path) -> None:
     assert [str(one.origin) for one in read.wanted] == ["a b.txt:1", "b.txt:1"]
     assert [str(one.origin) for one in read.constraints] == ["ci/limits.txt:1"]
     assert given.locks == ["a b.txt", "b.txt", "ci/limits.txt"]
+
+
+def test_pyproject_of_the_application_s_folder_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "libs" / "x").mkdir(parents=True)
+    (tmp_path / "ci").mkdir()
+    for folder in ("", "libs/x/"):
+        (tmp_path / f"{folder}pyproject.toml").write_text(f"# {folder}\n")
+    (tmp_path / "ci" / "base.txt").write_text("-e .[dev]\n./libs/x\n-e ./libs/none\n-e ../outside\n")
+    (tmp_path / "requirements.txt").write_text("-r ci/base.txt\n-e .\nlxml\n")
+    given = gather_files([tmp_path / "requirements.txt"], folder=tmp_path)
+    assert sorted(given.files) == ["ci/base.txt", "libs/x/pyproject.toml", "pyproject.toml", "requirements.txt"]
+    assert given.files["libs/x/pyproject.toml"] == "# libs/x/\n"
+    assert given.is_open
+    assert given.locks == ["requirements.txt", "ci/base.txt"]
 
 
 def test_locks_do_not_go_together(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from tests.unit.lock_samples import HASH, POETRY_LOCK, PYLOCK, UV_LOCK
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.domain.dependencies.files import Dependencies, Selection
+from wheelyard.domain.dependencies.files import Dependencies, Selection, WantedSource
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.dependencies.pyproject import read_pyproject
 from wheelyard.domain.dependencies.requirements_file import read_requirements
@@ -83,8 +83,9 @@ def test_uv_lock_reports_nothing_that_no_wanted_part_needs() -> None:
 
 
 def test_editable_repository_is_wanted_like_any_other_and_a_folder_is_ones_own() -> None:
-    (repository,) = requirements("-e git+https://elsewhere.test/x.git#egg=x\n").skipped
-    assert repository.is_wanted
+    (repository,) = requirements("-e git+https://elsewhere.test/x.git#egg=x\n").sources
+    assert isinstance(repository, WantedSource)
+    assert (str(repository.source), repository.source.project) == ("git+https://elsewhere.test/x.git", "x")
     folder = UV_LOCK.replace('{ git = "somewhere" }', '{ directory = "tool" }')
     assert [one.is_wanted for one in read_uv_lock(folder, file="uv.lock", selection=Selection()).skipped] == [False]
 
@@ -158,7 +159,9 @@ def test_pylock_follows_markers_and_extras() -> None:
     assert "psycopg2==2.9.13" in pins_of(named, NEW), "beside those that are named"
     chosen = read_pylock(PYLOCK, file="p", selection=select(extras="db"))
     assert pins_of(chosen, OLD) == ["idna==3.20", "psycopg2==2.9.13", "tomli==2.3.0"]
-    assert [(one.text, one.reason) for one in chosen.skipped] == [("here", "it is a directory")]
+    assert [(one.text, one.reason) for one in chosen.skipped] == [
+        ("here", "it is the application itself, which is installed from its folder")
+    ]
 
 
 def test_requirements_with_hashes_are_a_lock_with_markers() -> None:
@@ -249,8 +252,9 @@ def test_lines_that_cannot_be_built_are_reported_with_their_line_and_the_rest_go
         "idna",
     )
     read = requirements("\n".join(lines))
-    assert [one.origin.line for one in read.skipped] == [1, 2, 3, 4, 5]
-    assert [one.is_wanted for one in read.skipped] == [False, False, True, True, False]
+    assert [one.origin.line for one in read.skipped] == [1, 3, 4]
+    assert [(one.origin.line, one.path) for one in read.folders] == [(2, "."), (5, "folder")]
+    assert [one.is_wanted for one in read.skipped] == [False, True, True]
     assert [str(one.requirement) for one in read.wanted] == ["idna"]
     assert "secret" not in repr(read.skipped)
 

@@ -1,5 +1,7 @@
 """Sources in git: what callers may write, which hosts are asked, and that a wheel of a commit shadows no release."""
 
+from time import process_time
+
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -166,6 +168,13 @@ def test_tag_of_an_own_project_s_version_is_its_release() -> None:
 )
 def test_version_of_a_tag_is_found(tag: str, version: str | None) -> None:
     assert tagged_version(tag) == (None if version is None else Version(version))
+
+
+@pytest.mark.parametrize("part", ["a_", "a.b_", "a-b_c/", "a__"])
+def test_tag_of_any_length_is_read_at_once(part: str) -> None:
+    begun = process_time()
+    assert tagged_version(part * 100) is None
+    assert process_time() - begun < 1
 
 
 def test_moved_tag_is_told_with_both_commits() -> None:

@@ -126,7 +126,7 @@ async def test_plan_of_an_application_looks_up_own_sdists_and_no_upstream_wheel(
 async def test_lock_with_an_own_name_is_built_here_or_impossible(harness: Harness) -> None:
     lock = "demo==1.0 --hash=sha256:" + "0" * 64 + "\nacme-core==1.0\n"
     given = DependencyInput(files={"requirements.txt": lock}, start="requirements.txt")
-    resolver = harness.prebuilds.read._resolver
+    resolver = harness.prebuilds.read.resolver
     assert isinstance(resolver, MemoryReleaseResolver)
     resolver.add("acme-core", "1.0")
     request = PrebuildRequest(given=given, targets=(TARGET,), prefer=Prefer.UPSTREAM, requested_by="somebody")

@@ -10,7 +10,7 @@ from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex
 
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
+from wheelyard.domain.dependencies.files import ResolvedRelease, Skipped, StatedRelease, WantedFile, WantedSource
 from wheelyard.domain.packaging.release import ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import ResolutionTooLargeError, UnknownProjectError
@@ -58,7 +58,13 @@ def read(source: CountingSource) -> ReadDependencies:
         parsers=InlineParsers(),
         parse_lines=parse_requirements,
         read_metadata=lambda _: None,
+        find_source=no_source,
     )
+
+
+async def no_source(wanted: WantedSource | WantedFile, caller: str) -> Skipped:
+    """Know no repository."""
+    return wanted.skipped(f"{caller} asks for it")
 
 
 async def test_each_project_is_looked_up_once(read: ReadDependencies, source: CountingSource) -> None:

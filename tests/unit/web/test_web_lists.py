@@ -88,6 +88,22 @@ async def test_failure_says_why_and_what_to_do_and_where_its_log_is_wherever_it_
     assert build_id[:8] in page.text
 
 
+async def test_item_of_a_repository_is_shown_with_its_commit_and_the_version_of_its_wheel(harness: WebHarness) -> None:
+    (item,) = sample_prebuild().items
+    assert item.commit is not None
+    commit = replace(item.commit, moved_from="ab" * 20, ref=f"v6{HOSTILE}"[:60])
+    wheel = "pyyaml-6.0.4.dev0+g012345678901-1.bookworm-py3-none-any.whl"
+    item = replace(item, commit=commit, status=ItemStatus.PRESENT, filename=wheel, version="0.dev0+g012345678901")
+    prebuild = replace(sample_prebuild(), items=(item,))
+    await harness.api.services.prebuilds.store.create(prebuild)
+    page = await harness.see(f"/requests/{prebuild.id}")
+    assert "pyyaml 6.0.4.dev0+g012345678901" in page.text
+    assert "commit 012345678901" in page.text
+    assert "https://git.example/acme/pyyaml" in page.text
+    assert "was commit abababababab when it was built before" in page.text
+    assert page.find("img", src="x") == []
+
+
 async def test_large_and_hostile_request_stays_a_small_page(harness: WebHarness) -> None:
     (item,) = sample_prebuild().items
     items = [replace(item, version=f"1.{n}", reason=HOSTILE * 9, status=ItemStatus.FAILED) for n in range(900)]

@@ -7,17 +7,32 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
 import optparse
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NoReturn
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.addresses import without_users
-from wheelyard.domain.dependencies.requirements_file import NestedFile, ParsedLine, RequirementLine, UnusableLine
+from wheelyard.domain.dependencies.files import APPLICATION, why_left
+from wheelyard.domain.dependencies.requirements_file import (
+    FileLine,
+    FolderLine,
+    NestedFile,
+    ParsedLine,
+    RequirementLine,
+    SourceLine,
+    UnusableLine,
+)
+from wheelyard.domain.dependencies.sources import read_file_address, read_git_address
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.untrusted.requirements import check_line, read_requirement
+from wheelyard.domain.untrusted.requirements import check_line, read_marker, read_requirement
+from wheelyard.errors import GitSourceInvalidError
 
 _SWITCHES: Final = ("--no-index", "--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre")
 _OPTIONS: Final = (
@@ -46,10 +61,13 @@ _ARCHIVES: Final = (
     *(".zip", ".whl", ".tar", ".tgz", ".tbz", ".txz", ".tlz"),
     *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar.lz", ".tar.lzma"),
 )
+_PLACES: Final = frozenset({"http", "https"})
 _THIS_HOST: Final = frozenset({"", "file"})
 _SHOWN: Final = 200
 _LONGEST_LINE: Final = 100_000
 """Characters, with what continues it. A thousand hashes have room in it; the cost of splitting options is a square."""
+_LONGEST_PATH: Final = 300
+"""Characters of a folder; the names of given files have no more."""
 _LONGEST_NAME: Final = 255
 """No file of a project with a longer name could be stored."""
 _HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -143,7 +161,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
     name, _, marker = asked.partition(";")
     name = name.strip()
     if _is_address(name):
-        return _read_address(number, line, name)
+        return _read_bare_address(number, line, name, marker, hashes)
     try:
         # To pip, a semicolon with nothing after it is no marker.
         requirement = read_requirement(asked if marker.strip() else name)
@@ -151,7 +169,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
         is_single = "=" in name and not _OPERATOR.search(name)
         return _malformed(number, line, "'=' is not an operator. Did you mean == ?" if is_single else str(error))
     if requirement.url is not None:
-        return _read_address(number, line, requirement.url)
+        return _read_named_address(number, line, requirement, requirement.url, hashes)
     if (problem := _malformed_reason(requirement, hashes)) is not None:
         return _malformed(number, line, problem)
     return RequirementLine(line=number, requirement=requirement, hashes=hashes)
@@ -182,20 +200,95 @@ def _scheme_of(address: str) -> str:
     return scheme[0][:-1].lower() if scheme else ""
 
 
-def _read_address(number: int, line: str, address: str) -> UnusableLine:
-    if _is_repository(address):
-        reason = "it comes from a version control repository, not from the index"
+def _read_named_address(
+    number: int, line: str, requirement: Requirement, address: str, hashes: tuple[str, ...]
+) -> UnusableLine:
+    if _scheme_of(address) in _PLACES:
+        found = _read_file(number, line, address, hashes, requirement.name)
+        extras = frozenset(map(canonicalize_name, requirement.extras))
+        if isinstance(found, FileLine):
+            return replace(found, extras=extras, marker=requirement.marker)
+        return found
+    if not _is_repository(address):
+        return _read_address(number, line, address)
+    return _read_repository(number, line, address, named=requirement, marker=requirement.marker)
+
+
+def _read_bare_address(number: int, line: str, address: str, marker: str, hashes: tuple[str, ...]) -> UnusableLine:
+    is_file = _scheme_of(address) in _PLACES
+    if not is_file and not _is_repository(address):
+        return _read_address(number, line, address)
+    try:
+        condition = read_marker(marker.strip()) if marker.strip() else None
+    except RefusedTextError as error:
+        return _malformed(number, line, str(error))
+    if is_file:
+        found = _read_file(number, line, address, hashes)
+        return replace(found, marker=condition) if isinstance(found, FileLine) else found
+    return _read_repository(number, line, address, marker=condition)
+
+
+def _read_file(number: int, line: str, address: str, hashes: tuple[str, ...], named: str | None = None) -> UnusableLine:
+    """Return the file at an address, which its hash identifies; without it if the address does not say enough."""
+    try:
+        project, version, known = read_file_address(address, project=named, hashes=hashes)
+    except RefusedTextError as error:
+        reason = f"it is a file at an address: {_shown(str(error))}"
         return UnusableLine(line=number, text=_shown(line), reason=reason)
+    reason = "it is a file at an address, not a release on the index"
+    return FileLine(line=number, text=_shown(line), reason=reason, project=project, version=version, hashes=known)
+
+
+def _read_address(number: int, line: str, address: str) -> UnusableLine:
+    scheme = _scheme_of(address)
+    path, extras = _split_extras(address)
+    if scheme == "" and not path.lower().endswith(_ARCHIVES):
+        return _read_folder(number, line, path, extras)
     reason = "it is a file or an address, not a release on the index"
-    is_wanted = _scheme_of(address) not in _THIS_HOST
-    return UnusableLine(line=number, text=_shown(line), reason=reason, is_wanted=is_wanted)
+    return UnusableLine(line=number, text=_shown(line), reason=reason, is_wanted=scheme not in _THIS_HOST)
+
+
+def _read_repository(
+    number: int,
+    line: str,
+    address: str,
+    *,
+    named: Requirement | None = None,
+    marker: Marker | None = None,
+) -> UnusableLine:
+    """Return the commit, tag or branch that a line names; without its source if that is not one that can be used."""
+    try:
+        source, extras = read_git_address(address, project=named.name if named else None)
+    except (GitSourceInvalidError, RefusedTextError) as error:
+        why = error.reason if isinstance(error, GitSourceInvalidError) else str(error)
+        reason = f"it comes from a version control repository that cannot be used: {_shown(why)}"
+        return UnusableLine(line=number, text=_shown(line), reason=reason)
+    reason = "it comes from a version control repository, not from the index"
+    extras |= frozenset(map(canonicalize_name, named.extras)) if named else frozenset()
+    return SourceLine(line=number, text=_shown(line), reason=reason, source=source, extras=extras, marker=marker)
 
 
 def _read_editable(number: int, line: str, address: str) -> UnusableLine:
     if _is_repository(address):
-        return _read_address(number, line, address)
-    reason = "it is an editable project of your own; what that depends on, its pyproject.toml or lock file says"
-    return UnusableLine(line=number, text=_shown(line), reason=reason, is_wanted=False)
+        return _read_repository(number, line, address)
+    folder, extras = _split_extras(address)
+    return _read_folder(number, line, folder, extras)
+
+
+def _read_folder(number: int, line: str, folder: str, extras: frozenset[NormalizedName]) -> FolderLine:
+    is_application = posixpath.normpath(folder) == "."
+    reason = APPLICATION if is_application else why_left(_shown(folder))
+    return FolderLine(
+        line=number, text=_shown(line), reason=reason, is_wanted=False, folder=folder[:_LONGEST_PATH], extras=extras
+    )
+
+
+def _split_extras(address: str) -> tuple[str, frozenset[NormalizedName]]:
+    """Return a path, and the extras in brackets behind it."""
+    path, bracket, rest = address.rpartition("[")
+    if not bracket or not rest.endswith("]"):
+        return address.strip(), frozenset()
+    return path.strip(), frozenset(canonicalize_name(one) for one in rest[:-1].split(",") if one.strip())
 
 
 def _malformed_reason(requirement: Requirement, hashes: tuple[str, ...]) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from pydantic import Field, StringConstraints
 
 from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
-from wheelyard.api.schemas.builds import log_path
+from wheelyard.api.schemas.builds import GitSourceView, log_path
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.dependencies.files import InputKind, Skipped
@@ -66,7 +66,7 @@ class NewRequest(DependencyFiles):
     prefer: Prefer = Prefer.UPSTREAM
     """``upstream``: mirror upstream's wheel if it is compatible, else build. ``own``: build everything from source."""
     allow_skipped: bool = False
-    """Ignore lines that no index can serve (a URL, a repository, an unknown line). Otherwise such a line makes the
+    """Ignore lines that cannot be served (a host that is not allowed, an unknown file). Otherwise such a line makes the
     request not installable."""
 
     webhook: Annotated[str | None, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])] = None
@@ -88,7 +88,7 @@ class SkippedView(View):
     text: str
     reason: str
     is_wanted: bool
-    """True if no index can serve the line; the request is then only installable with ``allow_skipped``."""
+    """True if the line requires what is not served: the request is then only installable with ``allow_skipped``."""
 
     @classmethod
     def of(cls, skipped: Skipped) -> Self:
@@ -108,6 +108,9 @@ class ItemView(View):
 
     project: str
     version: str
+    """Of a commit, it is known for sure once its wheel is built."""
+    commit: GitSourceView | None = None
+    """The commit that it is built from; null for a release of an index."""
     python: str
     platform: str
     status: ItemStatus
@@ -132,7 +135,8 @@ class ItemView(View):
         """Return the view of an item."""
         return cls(
             project=item.project,
-            version=item.version,
+            version=item.made_version,
+            commit=None if item.commit is None else GitSourceView.of(item.commit),
             python=item.target.python,
             platform=item.target.platform,
             status=item.status,
@@ -233,7 +237,8 @@ class RequestView(PlanView):
     """True when our index serves every item. Always false if the input has no valid line, or if a line was skipped that
     no index can serve and ``allow_skipped`` is false."""
     needs_lock: bool
-    """True if the lock's hashes exclude some of our wheels: install from the lock file that ``POST …/lock`` returns."""
+    """True if the input does not lead installers to some of our wheels, because it names repositories or other hashes:
+    install from the lock file that ``POST …/lock`` returns."""
     install: str | None
     """The command that installs from our index; null until the request is installable."""
     seconds_left: float | None
@@ -346,7 +351,7 @@ def _names(items: Iterable[Item]) -> str:
     """Return the releases for a command line, with markers if Pythons get different versions of a project."""
     pythons: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for item in items:
-        pythons[item.project][item.version].add(item.target.python)
+        pythons[item.project][item.made_version].add(item.target.python)
     return " ".join(
         f"{project}=={version}" if len(versions) == 1 else _marked(project, version, versions[version])
         for project, versions in sorted(pythons.items())

@@ -56,7 +56,7 @@ PreferOption = Annotated[
 AllowSkippedOption = Annotated[
     bool,
     typer.Option(
-        "--allow-skipped", help="Do not fail because of lines with URLs and repositories, which are left out."
+        "--allow-skipped", help="Do not fail because of lines that were left out, such as those of other hosts."
     ),
 ]
 WebhookOption = Annotated[
@@ -104,7 +104,8 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
 ) -> None:
     """Build or mirror every dependency of an application.
 
-    The exit code is 0 only if everything is installable. A line that asks for something that is on no index makes it 1.
+    Lines such as 'NAME @ git+https://…@REF' are built if the operator allows their host. The exit code is 0 only if
+    everything is installable; a line that cannot be served makes it 1.
     Ctrl-C does not stop the builds. In GitHub Actions, failures become annotations and a job summary.
 
     \b
@@ -112,6 +113,7 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
     wheelyard prebuild -r requirements.txt --python 3.11 --python 3.13 --platform manylinux_2_31_x86_64
     wheelyard prebuild -r uv.lock --prefer own --lock-out deploy/uv.lock
     wheelyard prebuild lxml 'pyyaml>=6' --plan
+    wheelyard prebuild 'billing @ git+https://git.example/acme/billing@v1.2'
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.dependency_files import gather_files

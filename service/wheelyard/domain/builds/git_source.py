@@ -28,8 +28,11 @@ _FOLDER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+ -]*(?:/[A-Za-z0-9_][A-Za
 _REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_COMMIT: Final = re.compile(r"[0-9a-f]{7,39}")
-_TAGGED_VERSION: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9._]*[-_/])*v?([0-9].*)")
+# A separator is in no word, so that there is one way to read a tag: its author must not choose how long it takes.
+_TAGGED_VERSION: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9.]*[-_/]+)*v?([0-9].*)")
 _SHOWN_DIGITS: Final = 12
+_SHORTEST_MARK: Final = 7
+"""Digits of a commit that backends write into a version."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +126,25 @@ class GitOrigin:
     """The version that the project gives itself; None until its sdist is made."""
 
     @property
+    def keys(self) -> tuple[str, str]:
+        """Return the source as a request with its ref and one with its commit name it."""
+        return str(self.request()), str(self)
+
+    def request(self, project: NormalizedName | None = None) -> GitRequest:
+        """Return the request that it was found for."""
+        return GitRequest(url=self.url, ref=self.ref, subdirectory=self.subdirectory, project=project)
+
+    @property
+    def short_commit(self) -> str:
+        """Return the digits of the commit that are shown."""
+        return self.commit[:_SHOWN_DIGITS]
+
+    def is_same(self, other: "GitOrigin") -> bool:
+        """Return whether it is the same folder of the same commit, however it was named."""
+        mine, theirs = (self.url, self.commit, self.subdirectory), (other.url, other.commit, other.subdirectory)
+        return mine == theirs
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Return what users must know of it, one sentence each."""
         if self.moved_from is None:
@@ -172,8 +194,16 @@ def wheel_version(made: Version, origin: GitOrigin) -> Version:
 def development_version(made: Version, mark: str) -> Version:
     """Return a version as a development release with a mark in its local part, unless its first digits are there."""
     public = made.public if made.is_devrelease else f"{made.public}.dev0"
-    local = made.local if made.local and mark[:8] in made.local else ".".join(filter(None, (made.local, mark)))
+    has_mark = made.local is not None and mark[: _SHORTEST_MARK + 1] in made.local
+    local = made.local if has_mark else ".".join(filter(None, (made.local, mark)))
     return read_version(f"{public}+{local}")
+
+
+def may_be_of(version: Version, origin: GitOrigin) -> bool:
+    """Return whether a wheel with this version may have been made from a commit; see ``wheel_version``."""
+    if origin.may_release and origin.tag is not None and tagged_version(origin.tag) == version:
+        return True
+    return version.local is not None and f"g{origin.commit[:_SHORTEST_MARK]}" in version.local
 
 
 def tagged_version(tag: str) -> Version | None:

@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.versions import find_specifiers
 from wheelyard.errors import SelectionUnknownError
@@ -64,6 +65,8 @@ class Pin:
     origin: Origin
     hashes: frozenset[str] = frozenset()
     """``sha256:…`` of the files that the lock allows; empty if it allows any."""
+    commit: GitOrigin | None = None
+    """The commit that it is built from, in place of a release of an index. Its version is then what files state."""
 
     def __str__(self) -> str:
         return f"{self.project}=={self.version}"
@@ -92,6 +95,78 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WantedSource:
+    """A requirement of a source in git, in place of a release of an index."""
+
+    source: GitRequest
+    origin: Origin
+    text: str
+    """The line as it is shown, without passwords."""
+    extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None = None
+    commit: str | None = None
+    """The commit that a lock names; None if the source's ref decides."""
+
+    @property
+    def key(self) -> str:
+        """Return what the entry of a lock and its commit have in common; see ``GitOrigin.keys``."""
+        return str(self.source if self.commit is None else replace(self.source, ref=self.commit))
+
+    def skipped(self, reason: str) -> Skipped:
+        """Return it as a line that was left out."""
+        return Skipped(origin=self.origin, text=self.text, reason=reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedFile:
+    """A requirement of an sdist or a wheel at an address. Its hash says which file it is, wherever that comes from."""
+
+    project: NormalizedName
+    version: Version
+    hashes: frozenset[str]
+    """``sha256:…`` of the file."""
+    origin: Origin
+    text: str
+    """The line as it is shown, without passwords."""
+    extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what identifies the file."""
+        return f"{self.project}=={self.version} {' '.join(sorted(self.hashes))}"
+
+    def skipped(self, reason: str) -> Skipped:
+        """Return it as a line that was left out."""
+        return Skipped(origin=self.origin, text=self.text, reason=reason)
+
+
+APPLICATION: Final = "it is the application itself, which is installed from its folder"
+
+
+def why_left(folder: str) -> str:
+    """Return why a folder of the user's own is no part of a prebuild, and what publishes it."""
+    return f"it is a folder of your own and stays one; 'wheelyard build {folder}' publishes it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnFolder:
+    """A folder of the user's own in a requirements file, which installers build where it is."""
+
+    origin: Origin
+    text: str
+    path: str | None
+    """Its path relative to the first file's folder; None if it is outside."""
+    extras: frozenset[NormalizedName] = frozenset()
+    reason: str = ""
+    """Why it is left out."""
+
+    def skipped(self, reason: str = "") -> Skipped:
+        """Return it as a line that was left out, for another reason if one is given."""
+        return Skipped(origin=self.origin, text=self.text, reason=reason or self.reason, is_wanted=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
     """Which optional parts of an input are wanted."""
 
@@ -116,6 +191,10 @@ class Lock(Protocol):
         """Return the releases to install on a target."""
         ...
 
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the sources and files to install on a target."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MarkedPin:
@@ -132,10 +211,15 @@ class PinList:
     entries: tuple[MarkedPin, ...]
     lock_values: Mapping[str, frozenset[str]] | None = None
     """Marker variables that only lock files have (PEP 751): ``extras`` and ``dependency_groups``."""
+    wanted_sources: tuple[WantedSource | WantedFile, ...] = ()
 
     def pins(self, target: Target) -> tuple[Pin, ...]:
         """Return the entries whose marker holds on the target."""
         return tuple(entry.pin for entry in self.entries if may_hold(entry.marker, target, self.lock_values))
+
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the sources and files whose marker holds on the target."""
+        return tuple(one for one in self.wanted_sources if may_hold(one.marker, target, self.lock_values))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +232,7 @@ class ResolvedRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatedRelease:
-    """The requirements in a release's sdist; not verified by a build, but nearly always right."""
+    """The requirements in a release's sdist or commit; not verified by a build, but nearly always right."""
 
     project: NormalizedName
     version: Version
@@ -156,6 +240,32 @@ class StatedRelease:
     """Valid requirements (PEP 508)."""
     extras: tuple[str, ...] = ()
     requires_python: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRelease:
+    """The release that a commit becomes, or that a file belongs to."""
+
+    release: StatedRelease
+    """Of a file, nothing is stated: its index says what it requires."""
+    commit: GitOrigin | None = None
+    hashes: frozenset[str] = frozenset()
+    """``sha256:…`` of the file."""
+
+    def pin(self, origin: Origin) -> Pin:
+        """Return it as a release that a line asks for."""
+        return Pin(
+            project=self.release.project,
+            version=self.release.version,
+            origin=origin,
+            commit=self.commit,
+            hashes=self.hashes,
+        )
+
+    def requirement(self, extras: AbstractSet[str]) -> str:
+        """Return the requirement of exactly this release."""
+        named = f"[{','.join(sorted(extras))}]" if extras else ""
+        return f"{self.release.project}{named}=={self.release.version}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +277,9 @@ class Dependencies:
     """None if the input is open."""
     wanted: tuple[Wanted, ...] = ()
     """The requirements of an open input."""
+    sources: tuple[WantedSource | WantedFile, ...] = ()
+    """The sources and files of an open input; a lock has its own."""
+    folders: tuple[OwnFolder, ...] = ()
     constraints: tuple[Wanted, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     requires_python: SpecifierSet | None = None

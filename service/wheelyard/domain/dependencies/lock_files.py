@@ -10,6 +10,7 @@ from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.dependencies.files import (
+    APPLICATION,
     Dependencies,
     InputKind,
     MarkedPin,
@@ -18,17 +19,23 @@ from wheelyard.domain.dependencies.files import (
     PinList,
     Selection,
     Skipped,
+    WantedFile,
+    WantedSource,
     read_requires_python,
+    why_left,
 )
+from wheelyard.domain.dependencies.sources import read_poetry_git, read_pylock_vcs, shown_address
 from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.domain.untrusted.versions import check_specifiers, read_version
-from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.errors import DependencyFileInvalidError, GitSourceInvalidError
 
 _TABLE: Final = re.compile(r"\[\[packages?\]\]\s*(#.*)?")
 _MAIN: Final = canonicalize_name("main")
+_VCS_FIELDS: Final = ("type", "url", "requested-revision", "commit-id", "subdirectory")
+_NO_COMMIT: Final = "it comes from a version control repository that cannot be used"
 
 
 def load_toml(text: str, *, file: str) -> dict[str, Any]:
@@ -61,12 +68,16 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
         file, extras=_names(lock.extras), groups=_names(lock.dependency_groups) | _names(lock.default_groups)
     )
     entries: list[MarkedPin] = []
-    skipped: list[Skipped] = []
+    others: list[WantedSource | WantedFile | Skipped] = []
     for package, origin in zip(lock.packages, package_origins(text, file=file), strict=False):
-        if (reason := _why_not_from_an_index(package)) or package.version is None:
+        if package.vcs is not None:
+            others.append(_pylock_commit(package, origin))
+        elif package.archive is not None and (archive := _pylock_file(package, origin)) is not None:
+            others.append(archive)
+        elif (reason := _why_not_from_an_index(package)) or package.version is None:
             reason = reason or "it has no version"
             wanted = package.directory is None
-            skipped.append(Skipped(origin=origin, text=package.name, reason=reason, is_wanted=wanted))
+            others.append(Skipped(origin=origin, text=package.name, reason=reason, is_wanted=wanted))
         else:
             pin = Pin(
                 project=package.name, version=package.version, origin=origin, hashes=frozenset(_pylock_hashes(package))
@@ -74,10 +85,10 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
             entries.append(MarkedPin(pin=pin, marker=package.marker))
     groups = selection.groups | (_names(lock.default_groups) if selection.default_groups else frozenset())
     values = {"extras": frozenset(map(str, selection.extras)), "dependency_groups": frozenset(map(str, groups))}
-    locked = PinList(entries=tuple(entries), lock_values=values)
-    return Dependencies(
-        kind=InputKind.PYLOCK, lock=locked, skipped=tuple(skipped), requires_python=lock.requires_python
-    )
+    sources = tuple(one for one in others if isinstance(one, WantedSource | WantedFile))
+    skipped = tuple(one for one in others if isinstance(one, Skipped))
+    locked = PinList(entries=tuple(entries), lock_values=values, wanted_sources=sources)
+    return Dependencies(kind=InputKind.PYLOCK, lock=locked, skipped=skipped, requires_python=lock.requires_python)
 
 
 def _check_pylock(lock: Pylock) -> None:
@@ -97,11 +108,37 @@ def _names(names: Iterable[str] | None) -> frozenset[NormalizedName]:
     return frozenset(map(canonicalize_name, names or ()))
 
 
+def _pylock_commit(package: Package, origin: Origin) -> WantedSource | Skipped:
+    vcs = package.vcs
+    fields = {} if vcs is None else {name: getattr(vcs, name.replace("-", "_")) for name in _VCS_FIELDS}
+    try:
+        source, commit = read_pylock_vcs(fields, project=package.name)
+    except GitSourceInvalidError as error:
+        return Skipped(origin=origin, text=package.name, reason=f"{_NO_COMMIT}: {error.reason}")
+    return WantedSource(source=source, origin=origin, text=package.name, marker=package.marker, commit=commit)
+
+
+def _pylock_file(package: Package, origin: Origin) -> WantedFile | None:
+    """Return the file of an entry at an address; None if the entry does not say which release it is of."""
+    archive = package.archive
+    digest = None if archive is None else archive.hashes.get("sha256")
+    if digest is None or package.version is None:
+        return None
+    hashes = frozenset({read_hash(f"sha256:{digest}")})
+    return WantedFile(
+        project=package.name,
+        version=package.version,
+        hashes=hashes,
+        origin=origin,
+        text=package.name,
+        marker=package.marker,
+    )
+
+
 def _why_not_from_an_index(package: Package) -> str | None:
-    if package.vcs is not None:
-        return "it comes from a version control repository, not from the index"
     if package.directory is not None:
-        return "it is a directory"
+        place = shown_address(package.directory.path)
+        return APPLICATION if place in {".", "./"} else why_left(place)
     if package.archive is not None:
         return "it is an archive at an address of its own, not a release on the index"
     return None
@@ -133,6 +170,7 @@ def read_poetry_lock(
     selection.check(file, extras=_names(lock.get("extras", {})), groups=groups)
     selection = _with_poetry_groups(selection, groups, project)
     entries: list[MarkedPin] = []
+    sources: list[WantedSource | WantedFile] = []
     skipped: list[Skipped] = []
     for package, origin in zip(packages, package_origins(text, file=file), strict=False):
         try:
@@ -142,12 +180,14 @@ def read_poetry_lock(
             raise DependencyFileInvalidError(file=file, problems=[problem]) from error
         if isinstance(entry, Skipped):
             skipped.append(entry)
+        elif isinstance(entry, WantedSource | WantedFile):
+            sources.append(entry)
         elif entry is not None:
             entries.append(entry)
     metadata = lock.get("metadata")
     return Dependencies(
         kind=InputKind.POETRY_LOCK,
-        lock=PinList(entries=tuple(entries)),
+        lock=PinList(entries=tuple(entries), wanted_sources=tuple(sources)),
         skipped=tuple(skipped),
         requires_python=read_requires_python(metadata.get("python-versions") if isinstance(metadata, dict) else None),
     )
@@ -184,7 +224,7 @@ def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozense
 
 def _poetry_entry(
     package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
-) -> MarkedPin | Skipped | None:
+) -> MarkedPin | WantedSource | WantedFile | Skipped | None:
     name = read_project_name(package["name"])
     groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
     if not groups & selection.groups:
@@ -194,11 +234,44 @@ def _poetry_entry(
     source = package.get("source", {}).get("type", "legacy")
     is_ours = source == "url" and bool(files_url) and str(package["source"].get("url", "")).startswith(files_url)
     if source not in {"legacy", "pypi"} and not is_ours:
-        reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
-        return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
+        return _poetry_source(package, name, origin, selection)
     hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
     pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
     return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
+
+
+def _poetry_source(
+    package: Mapping[str, Any], name: NormalizedName, origin: Origin, selection: Selection
+) -> WantedSource | WantedFile | Skipped:
+    """Return the commit, the file or the folder that a package comes from."""
+    kind = package["source"]["type"]
+    hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
+    if kind == "git":
+        return _poetry_commit(package, name, origin, selection)
+    if kind == "directory":
+        place = shown_address(str(package["source"].get("url", "")))
+        return Skipped(origin=origin, text=name, reason=why_left(place), is_wanted=False)
+    if kind != "url" or not hashes:
+        return Skipped(origin=origin, text=name, reason=f"it comes from a {kind}, not from the index")
+    return WantedFile(
+        project=name,
+        version=read_version(package["version"]),
+        hashes=hashes,
+        origin=origin,
+        text=name,
+        marker=_poetry_marker(package.get("markers"), selection),
+    )
+
+
+def _poetry_commit(
+    package: Mapping[str, Any], name: str, origin: Origin, selection: Selection
+) -> WantedSource | Skipped:
+    try:
+        source, commit = read_poetry_git(package["source"], project=name)
+    except GitSourceInvalidError as error:
+        return Skipped(origin=origin, text=name, reason=f"{_NO_COMMIT}: {error.reason}")
+    marker = _poetry_marker(package.get("markers"), selection)
+    return WantedSource(source=source, origin=origin, text=name, marker=marker, commit=commit)
 
 
 def _poetry_marker(markers: str | Mapping[str, str] | None, selection: Selection) -> Marker | None:

@@ -7,8 +7,8 @@ dependencies, comments and the hash of the project.
 import copy
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,21 +17,26 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 from tomlkit.exceptions import TOMLKitError
 
-from wheelyard.domain.dependencies.files import InputKind
+from wheelyard.domain.builds.git_source import GitRequest
+from wheelyard.domain.dependencies.files import InputKind, kind_of_file
 from wheelyard.domain.dependencies.requirements_file import (
+    FileLine,
+    FolderLine,
     LineParser,
     NestedFile,
     RequirementLine,
+    SourceLine,
     UnusableLine,
     exact_version,
     nested_path,
 )
+from wheelyard.domain.dependencies.sources import read_poetry_git, read_pylock_vcs, read_uv_git
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import check_cost, read_toml
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.errors import DependencyFileInvalidError, GitSourceInvalidError
 
 Release = tuple[NormalizedName, Version]
 
@@ -40,6 +45,7 @@ _INDEX_OPTION: Final = re.compile(
     r"(?:^|\s)(?:(?:--index-url|--extra-index-url|--find-links|-i|-f)(?:\s*=\s*|\s+)?\S+|--no-index)(?=\s|$)"
 )
 """pip's options for the sources of files, with their URL."""
+_LEFT_OUT: Final = "pip installs no folder from a file with hashes; install it afterwards, with --no-deps"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,8 @@ class ServedReleases:
     """Wheels by release; empty for a wanted release that is not served."""
     pythons: Mapping[Release, Sequence[str]]
     """The Pythons that need each release."""
+    sources: Mapping[str, Release] = field(default_factory=dict)
+    """The releases that were built from commits, by the keys of what asks for them; see ``GitOrigin.keys``."""
     trusted_host: str | None = None
     """The index's host if it has no TLS, so that pip needs ``--trusted-host``."""
 
@@ -114,8 +122,11 @@ def _is_windows(text: str) -> bool:
 def _lock_requirements(
     texts: Mapping[str, str], served: ServedReleases, start: str, parse_lines: LineParser
 ) -> dict[str, str]:
+    # A pyproject.toml beside them is of a folder that they name.
+    texts = {name: text for name, text in texts.items() if kind_of_file(name) is InputKind.REQUIREMENTS}
     if is_open(texts.values(), parse_lines):
-        return {**texts, start: _pinned(served)}
+        folders = [line for text in texts.values() for line in parse_lines(text) if isinstance(line, FolderLine)]
+        return {**texts, start: _pinned(served) + "".join(_left_out(line.text) for line in folders)}
     constraints = _constraint_files(texts, parse_lines)
     return {
         name: _lock_lines(text, served, parse_lines, heads=() if name in constraints else _index_options(served))
@@ -150,6 +161,11 @@ def _pinned(served: ServedReleases) -> str:
     return "".join(f"{line}\n" for line in (*_index_options(served), *lines))
 
 
+def _left_out(text: str) -> str:
+    """Return the comment in the place of a folder of the user's own."""
+    return f"# {text}  ({_LEFT_OUT})\n"
+
+
 def _marker(pythons: Iterable[str], every: set[str]) -> str:
     some = sorted(set(pythons), key=read_version)
     return "" if set(some) == every else "; " + " or ".join(f'python_version == "{python}"' for python in some)
@@ -163,6 +179,12 @@ def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, h
         if isinstance(line, UnusableLine) and _INDEX_OPTION.search(_joined(lines[place])):
             left = _INDEX_OPTION.sub("", _joined(lines[place])).strip()
             lines[place] = [f"{left}\n"] if left and not left.startswith("#") else []
+        elif isinstance(line, FolderLine):
+            lines[place] = [_left_out(line.text)]
+        elif isinstance(line, SourceLine) and (release := served.sources.get(str(line.source))):
+            lines[place] = [_pin_source(lines[place], line, release, served)]
+        elif isinstance(line, FileLine) and served.wheels.get((line.project, line.version)):
+            lines[place] = [_pin_source(lines[place], line, (line.project, line.version), served)]
         elif isinstance(line, RequirementLine) and line.hashes and (wheels := _wheels_of(line, served)):
             lines[place] = [_replace_hashes(lines[place], wheels)]
     return "".join(f"{head}\n" for head in heads) + "".join(lines)
@@ -182,6 +204,16 @@ def _last_line(lines: Sequence[str], first: int) -> int:
 def _joined(lines: Iterable[str]) -> str:
     """Return continued lines joined into one."""
     return " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
+
+
+def _pin_source(lines: Sequence[str], line: SourceLine | FileLine, release: Release, served: ServedReleases) -> str:
+    """Return the pin of a release in the place of an address; a comment stays at the end."""
+    (project, version), end = release, lines[-1][len(lines[-1].rstrip("\r\n")) :]
+    _, mark, comment = f"{_joined(lines)} ".partition(" #")
+    extras = f"[{','.join(sorted(line.extras))}]" if line.extras else ""
+    marker = f" ; {line.marker}" if line.marker else ""
+    requirement = _with_hashes(f"{project}{extras}=={version}{marker}", served.wheels.get(release, ()))
+    return requirement + (f"  #{comment.rstrip()}" if mark else "") + end
 
 
 def _replace_hashes(lines: Sequence[str], wheels: Sequence[ServedWheel]) -> str:
@@ -229,6 +261,17 @@ def _served(package: Mapping[str, Any], served: ServedReleases) -> Sequence[Serv
     return served.wheels.get(release, ()) if release else ()
 
 
+def _release_of_source(
+    read: Callable[..., tuple[GitRequest, str]], source: object, package: Mapping[str, Any], served: ServedReleases
+) -> Release | None:
+    """Return the release that was built from the commit of a lock's entry; None if there is none."""
+    try:
+        request, commit = read(source, project=str(package["name"]))
+    except (GitSourceInvalidError, RefusedTextError):
+        return None
+    return served.sources.get(str(replace(request, ref=commit)))
+
+
 def _put(package: Any, key: str, entries: Iterable[Mapping[str, Any]]) -> None:  # noqa: ANN401  (tomlkit's own)
     """Put files into a package, one line each, as the tools write them."""
     files = tomlkit.array()
@@ -241,10 +284,21 @@ def _put(package: Any, key: str, entries: Iterable[Mapping[str, Any]]) -> None: 
 
 def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (tomlkit's own)
     """Point every package of an index to ours; one that is not served keeps no file, which uv reports."""
+    built: dict[tuple[str, str], Release] = {}
+    for package in document.get("package", ()):
+        address = package["source"].get("git") or package["source"].get("url")
+        if address is not None and (release := _uv_release(package, served)):
+            built[str(package["name"]), str(address)] = release
+            package["version"] = str(release[1])
+            package["source"] = _registry(served)
     for package in document.get("package", ()):
         for edge in _uv_edges(package):
-            if "registry" in edge.get("source", {}):
+            source = edge.get("source", {})
+            if "registry" in source:
                 edge["source"]["registry"] = served.simple_url
+            elif release := built.get((str(edge["name"]), str(source.get("git") or source.get("url")))):
+                edge["version"] = str(release[1])
+                edge["source"] = _registry(served)
         if "registry" not in package["source"]:
             continue
         package["source"]["registry"] = served.simple_url
@@ -256,6 +310,19 @@ def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (t
                 "wheels",
                 ({"url": one.url, "hash": f"sha256:{one.sha256}", "size": one.size_bytes} for one in wheels),
             )
+
+
+def _uv_release(package: Mapping[str, Any], served: ServedReleases) -> Release | None:
+    """Return the release that is served in the place of a commit or a file at an address."""
+    if "git" in package["source"]:
+        return _release_of_source(read_uv_git, package["source"]["git"], package, served)
+    return _release_of(package) if _served(package, served) else None
+
+
+def _registry(served: ServedReleases) -> Any:  # noqa: ANN401  (tomlkit's own)
+    table = tomlkit.inline_table()
+    table["registry"] = served.simple_url
+    return table
 
 
 def _uv_edges(package: Mapping[str, Any]) -> Iterator[Any]:
@@ -273,6 +340,11 @@ def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401
     an installer that wants it fails and does not use another index.
     """
     for package in document.get("packages", ()):
+        if "vcs" in package and (release := _release_of_source(read_pylock_vcs, package["vcs"], package, served)):
+            package.pop("vcs")
+            package["version"] = str(release[1])
+        elif "archive" in package and _served(package, served):
+            package.pop("archive")
         if {"vcs", "directory", "archive"} & package.keys():
             continue
         package["index"] = served.simple_url
@@ -325,7 +397,11 @@ def _lock_poetry(document: Any, served: ServedReleases, source: str | None) -> N
 
 
 def _poetry_entries(package: Any, served: ServedReleases, source: str | None) -> Iterable[Any]:  # noqa: ANN401  (tomlkit's own)
-    if package.get("source", {}).get("type", "legacy") not in {"legacy", "pypi"}:
+    kind = package.get("source", {}).get("type", "legacy")
+    if kind == "git" and (release := _release_of_source(read_poetry_git, package["source"], package, served)):
+        package["version"] = str(release[1])
+        package.pop("develop", None)
+    elif kind not in {"legacy", "pypi"} and not (kind == "url" and _served(package, served)):
         return [package]
     wheels = _served(package, served)
     if wheels and source is None:

@@ -9,25 +9,35 @@ from typing import Any, Final
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
+from wheelyard.domain.builds.git_source import is_git_requirement
 from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     Origin,
     Selection,
     Skipped,
+    StatedRelease,
     Wanted,
+    WantedFile,
+    WantedSource,
     read_requires_python,
 )
 from wheelyard.domain.dependencies.lock_files import load_toml
 from wheelyard.domain.dependencies.requirements_file import malformed_lines
+from wheelyard.domain.dependencies.sources import read_file_address, read_git_address, shown_address
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
-from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.errors import DependencyFileInvalidError, GitSourceInvalidError, ResolutionTooLargeError
 
 _SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
+_EXTRA: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+MOST_STATED: Final = 2000
+"""Requirements and extras of one release; the longest lists of PyPI have some hundreds."""
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
 _POETRY: Final = "; for Poetry's own tables, use its poetry.lock"
 
@@ -59,6 +69,7 @@ def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencie
         kind=InputKind.PYPROJECT,
         lock=None,
         wanted=tuple(one for one in read if isinstance(one, Wanted)),
+        sources=tuple(one for one in read if isinstance(one, WantedSource | WantedFile)),
         skipped=tuple(one for one in read if isinstance(one, Skipped)),
         requires_python=read_requires_python(project.get("requires-python")),
     )
@@ -74,7 +85,7 @@ class _Application:
     lines: Mapping[str, int]
     """Line of each requirement, by its normalised text."""
 
-    def read(self, texts: Sequence[str]) -> Iterator[Wanted | Skipped]:
+    def read(self, texts: Sequence[str]) -> Iterator[Wanted | WantedSource | WantedFile | Skipped]:
         """Yield requirements; the project's own extras are replaced by their contents.
 
         Raise DependencyFileInvalidError if extras refer to one another too deeply or too often.
@@ -86,7 +97,7 @@ class _Application:
             text, marker = waiting.pop()
             one = self._read(text, marker)
             if not isinstance(one, Wanted) or canonicalize_name(one.requirement.name) != self.name:
-                written = str(one.requirement) if isinstance(one, Wanted) else one.text
+                written = str(one.requirement) if isinstance(one, Wanted) else str(one)
                 if written not in given:
                     given.add(written)
                     yield one
@@ -100,13 +111,13 @@ class _Application:
             if len(seen) > _MOST_EXTRAS:
                 raise DependencyFileInvalidError(file=self.file, problems=["its extras name one another too often"])
 
-    def _read(self, text: str, marker: Marker | None) -> Wanted | Skipped:
+    def _read(self, text: str, marker: Marker | None) -> Wanted | WantedSource | WantedFile | Skipped:
         try:
             requirement = _limited(read_requirement(text), marker)
         except RefusedTextError as error:
             raise malformed_lines(self.file, [f"{self._origin(text)}: {text[:_SHOWN]!r}: {error}"]) from error
         if requirement.url is not None:
-            return self._skip(text, "it is a direct reference, not a release on the index")
+            return read_reference(requirement, requirement.url, self._origin(text))
         return Wanted(requirement=requirement, origin=self._origin(text))
 
     def _skip(self, text: str, reason: str, *, wanted: bool = True) -> Skipped:
@@ -114,6 +125,90 @@ class _Application:
 
     def _origin(self, text: str) -> Origin:
         return Origin(file=self.file, line=self.lines.get(_as_written(text)))
+
+
+def read_reference(requirement: Requirement, url: str, origin: Origin) -> WantedSource | WantedFile | Skipped:
+    """Return what a direct reference (PEP 508) asks for: a source in git, a file, or something that is left out."""
+    text = shown_address(str(requirement))
+    if not is_git_requirement(url):
+        return _read_file_reference(requirement, url, origin, text)
+    try:
+        source, more = read_git_address(url, project=requirement.name)
+    except (GitSourceInvalidError, RefusedTextError) as error:
+        why = error.reason if isinstance(error, GitSourceInvalidError) else str(error)
+        return Skipped(origin=origin, text=text, reason=f"it is no source in git that can be used: {why}")
+    extras = frozenset(map(canonicalize_name, requirement.extras)) | more
+    return WantedSource(source=source, origin=origin, text=text, extras=extras, marker=requirement.marker)
+
+
+def _read_file_reference(requirement: Requirement, url: str, origin: Origin, text: str) -> WantedFile | Skipped:
+    try:
+        project, version, hashes = read_file_address(url, project=requirement.name)
+    except RefusedTextError as error:
+        return Skipped(origin=origin, text=text, reason=f"it is a direct reference: {error}")
+    return WantedFile(
+        project=project,
+        version=version,
+        hashes=hashes,
+        origin=origin,
+        text=text,
+        extras=frozenset(map(canonicalize_name, requirement.extras)),
+        marker=requirement.marker,
+    )
+
+
+def stated_by_files(project: NormalizedName, version: Version, pyproject: str) -> StatedRelease:
+    """Return what the pyproject.toml of a commit states of its requirements; nothing of what it leaves to its code.
+
+    Raise ResolutionTooLargeError if it requires more than any release does.
+    """
+    table = _static_project(pyproject)
+    optional = table.get("optional-dependencies", {})
+    optional = optional if isinstance(optional, dict) else {}
+    extras = {name: canonicalize_name(name) for name in optional if _EXTRA.fullmatch(name)}
+    texts = [(text, "") for text in _strings(table.get("dependencies"))]
+    texts += [(text, extra) for name, extra in extras.items() for text in _strings(optional[name])]
+    if len(texts) + len(extras) > MOST_STATED:
+        what = f"the pyproject.toml of {project} {version} states {len(texts)} requirements and {len(extras)} extras"
+        raise ResolutionTooLargeError(what=what, limit=MOST_STATED)
+    python = table.get("requires-python")
+    return StatedRelease(
+        project=project,
+        version=version,
+        requires=tuple(filter(None, (_of_extra(text, extra) for text, extra in texts))),
+        extras=tuple(extras.values()),
+        requires_python=python if read_requires_python(python) is not None else None,
+    )
+
+
+def project_name(pyproject: str) -> NormalizedName | None:
+    """Return the name that a pyproject.toml states; None if it states none."""
+    name = _static_project(pyproject).get("name")
+    return canonicalize_name(name) if isinstance(name, str) and name else None
+
+
+def _static_project(pyproject: str) -> Mapping[str, Any]:
+    """Return what the project's table (PEP 621) states; nothing that is dynamic, and nothing if it cannot be read."""
+    try:
+        table = read_toml(pyproject).get("project")
+    except RefusedTextError:
+        return {}
+    if not isinstance(table, dict):
+        return {}
+    dynamic = _strings(table.get("dynamic"))
+    return {key: value for key, value in table.items() if key not in dynamic}
+
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _of_extra(text: str, extra: str) -> str | None:
+    """Return a requirement as core metadata writes it; None for a malformed one and for a direct reference."""
+    requirement = find_requirement(text)
+    if requirement is None or requirement.url is not None:
+        return None
+    return str(_limited(requirement, read_marker(f'extra == "{extra}"')) if extra else requirement)
 
 
 def _project_of(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:

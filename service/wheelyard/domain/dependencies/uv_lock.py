@@ -9,26 +9,33 @@ from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.dependencies.files import (
+    APPLICATION,
     Dependencies,
     InputKind,
     Origin,
     Pin,
     Selection,
     Skipped,
+    WantedFile,
+    WantedSource,
     may_hold,
     read_requires_python,
+    why_left,
 )
 from wheelyard.domain.dependencies.lock_files import load_toml, package_origins
+from wheelyard.domain.dependencies.sources import read_uv_git, shown_address
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.errors import DependencyFileInvalidError, GitSourceInvalidError
 
 _OWN: Final = frozenset({"editable", "virtual"})
 _DEFAULT_GROUPS: Final = ["dev"]
+_GIT: Final = "git"
+_ADDRESS: Final = "url"
 _FOLDER: Final = "directory"
 """The source of the user's own projects that are not members of the workspace."""
 
@@ -51,11 +58,18 @@ class _Node:
     project: NormalizedName
     version: str | None
     source: str
+    """The kind of its source."""
+    place: str
+    """The address or the folder of its source."""
     origin: Origin
     needs: tuple[_Edge, ...]
     extras: Mapping[NormalizedName, tuple[_Edge, ...]]
     groups: Mapping[NormalizedName, tuple[_Edge, ...]]
     hashes: frozenset[str]
+    wanted: WantedSource | WantedFile | None
+    """The commit or the file that it is, if that can be used."""
+    fault: str = ""
+    """Why it cannot be used."""
 
     @property
     def is_own(self) -> bool:
@@ -75,13 +89,25 @@ class UvLock:
         nodes = (node for node in self._reached(target) if not node.is_own and _is_from_an_index(node))
         return tuple(sorted(map(_pin_of, nodes), key=lambda pin: (pin.project, pin.version)))
 
+    def sources(self, target: Target) -> tuple[WantedSource | WantedFile, ...]:
+        """Return the commits and files at addresses that the workspace's own projects need on a target."""
+        return tuple(node.wanted for node in self._reached(target) if node.wanted is not None)
+
     def skipped(self) -> Iterator[Skipped]:
-        """Yield what is needed on any target but is not from an index."""
-        for node in self._reached(None):
-            if not node.is_own and not _is_from_an_index(node):
-                reason = f"it comes from a {node.source}, not from the index"
-                wanted = node.source != _FOLDER
-                yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=wanted)
+        """Yield what is needed on any target but is not from an index, and own projects that stay in their folders."""
+        reached = self._reached(None)
+        # An application that requires nothing needs no note: there is nothing to install but itself.
+        requires = any(not node.is_own for node in reached)
+        for node in self.nodes if requires else ():
+            if node.source == "editable":
+                reason = APPLICATION if node.place == "." else why_left(node.place)
+                yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=False)
+        for node in reached:
+            if not node.is_own and not _is_from_an_index(node) and node.wanted is None:
+                is_folder = node.source == _FOLDER
+                reason = node.fault or f"it comes from a {node.source}, not from the index"
+                reason = why_left(node.place) if is_folder else reason
+                yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=not is_folder)
 
     def _reached(self, target: Target | None) -> list[_Node]:
         """Return what the workspace's own projects reach by the dependencies of a target, or by all of them.
@@ -201,19 +227,40 @@ def _pin_of(node: _Node) -> Pin:
 def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     version, metadata = package.get("version"), package.get("metadata", {})
     source = next(iter(package["source"]), "")
+    place = package["source"].get(source)
     # The groups of a workspace without a project are in a package without a name.
     is_nameless = package["name"] == "" and source in _OWN
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+    project = canonicalize_name("") if is_nameless else read_project_name(package["name"])
+    hashes = frozenset(read_hash(file["hash"]) for file in files if "hash" in file)
+    wanted: WantedSource | WantedFile | None
+    wanted, fault = _read_commit(project, source, place, origin)
+    if source == _ADDRESS and hashes and version is not None:
+        wanted = WantedFile(project=project, version=read_version(version), hashes=hashes, origin=origin, text=project)
     return _Node(
-        project=canonicalize_name("") if is_nameless else read_project_name(package["name"]),
+        project=project,
         version=None if version is None else str(read_version(version)),
         source=source,
+        place=shown_address(place) if isinstance(place, str) else "",
         origin=origin,
         needs=_read_edges(package.get("dependencies", ())),
         extras=_read_tables(package.get("optional-dependencies", {}), metadata.get("provides-extras", ())),
         groups=_read_tables(package.get("dev-dependencies", {}), metadata.get("requires-dev", ())),
-        hashes=frozenset(read_hash(file["hash"]) for file in files if "hash" in file),
+        hashes=hashes,
+        wanted=wanted,
+        fault=fault,
     )
+
+
+def _read_commit(project: str, kind: str, place: object, origin: Origin) -> tuple[WantedSource | None, str]:
+    """Return the commit that an entry names, or why it cannot be used; neither for another kind of source."""
+    if kind != _GIT:
+        return None, ""
+    try:
+        source, commit = read_uv_git(place, project=project)
+    except GitSourceInvalidError as error:
+        return None, f"it comes from a git repository that cannot be used: {error.reason}"
+    return WantedSource(source=source, origin=origin, text=project, commit=commit), ""
 
 
 def _read_tables(

@@ -151,6 +151,8 @@ def _why_ended(started: Started) -> str:
 
 
 def _why_built(item: Item, facts: ReleaseFacts, prefer: Prefer) -> str:
+    if item.commit is not None:
+        return f"it is commit {item.commit.short_commit} of {item.commit.url}"
     if prefer is Prefer.OWN:
         return "no wheel of our own fits"
     is_upstream = _best(_allowed(facts.upstream, item), item.target) is not None
@@ -191,7 +193,7 @@ def check_needs(prebuild: Prebuild, needs: Mapping[str, Sequence[str]]) -> Prebu
     """
     releases: defaultdict[Target, dict[NormalizedName, str]] = defaultdict(dict)
     for item in prebuild.items:
-        releases[item.target][item.project] = item.version
+        releases[item.target][item.project] = item.made_version
     checked = (_check(item, needs.get(item.filename or "", ()), releases[item.target]) for item in prebuild.items)
     return replace(prebuild, items=tuple(checked))
 

@@ -10,10 +10,12 @@ from typing import Final
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import Webhook
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 
 
 class Prefer(StrEnum):
@@ -63,8 +65,11 @@ class Item:
 
     project: NormalizedName
     version: str
+    """The version that was ordered; see ``made_version``."""
     target: Target
     origin: Origin
+    commit: GitOrigin | None = None
+    """The commit that it is built from, in place of a release of an index."""
     hashes: frozenset[str] = frozenset()
     """``sha256:…`` of the upstream files that the input allows; empty if it allows any."""
     status: ItemStatus = ItemStatus.WAITING
@@ -84,8 +89,20 @@ class Item:
     """How often it was postponed because a service that it needs was unavailable."""
 
     @property
+    def made_version(self) -> str:
+        """Return the version to install: that of its wheel.
+
+        Only the build of a commit finds out the commit's version, if files do not state it.
+        """
+        if self.commit is None or self.filename is None or self.status is not ItemStatus.PRESENT:
+            return self.version
+        return str(read_wheel_name(self.filename).version)
+
+    @property
     def needs_lock(self) -> bool:
-        """Return whether installers only accept its wheel with our hash in the lock."""
+        """Return whether the input does not lead installers to its wheel: it names a repository, or other hashes."""
+        if self.commit is not None:
+            return True
         return self.sha256 is not None and bool(self.hashes) and f"sha256:{self.sha256}" not in self.hashes
 
 
@@ -205,6 +222,17 @@ class ReleaseItems:
     version: str
     items: tuple[Item, ...]
     started: tuple[Started, ...]
+
+    @property
+    def commit(self) -> GitOrigin | None:
+        """Return the commit that it is built from; None for a release of an index."""
+        return next((item.commit for item in self.items if item.commit is not None), None)
+
+    @property
+    def made_version(self) -> str:
+        """Return the version to install; see ``Item.made_version``."""
+        made = (item.made_version for item in self.items if item.status is ItemStatus.PRESENT)
+        return next(made, self.version)
 
     @property
     def delays(self) -> int:
