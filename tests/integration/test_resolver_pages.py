@@ -201,6 +201,38 @@ async def test_wheel_that_the_target_does_not_take_is_none(harness: Harness) -> 
     assert await harness.missing("needed") == {"needed": "1.0"}
 
 
+FREE_THREADED = replace(TARGET, python="3.13t")
+
+
+async def test_free_threaded_python_gets_the_wheels_of_its_own_build(harness: Harness) -> None:
+    """uv itself knows no such Python here, so it would choose those of the other build."""
+    linux = "manylinux_2_17_x86_64"
+    harness.wheel("needed", "1.0", "helper", tag=f"cp313-cp313t-{linux}")
+    harness.wheel("needed", "1.0", tag=f"cp313-cp313-{linux}")
+    harness.wheel("needed", "2.0", tag=f"cp313-cp313-{linux}")
+    harness.wheel("needed", "3.0", tag=f"cp39-abi3-{linux}")
+    harness.wheel("helper", "1.0")
+    await harness.storage.publish(f"own-1.0-1.bookworm-cp313-cp313t-{linux}.whl", simple_wheel("own", "1.0"))
+    harness.sdist("own", "1.0")
+    files = await harness.resolver.resolve(["needed", "own"], target=FREE_THREADED)
+    assert sorted(file.filename for file in files) == [
+        "helper-1.0-py3-none-any.whl",
+        f"needed-1.0-cp313-cp313t-{linux}.whl",
+        f"own-1.0-1.bookworm-cp313-cp313t-{linux}.whl",
+    ]
+    assert {file.filename for file in (await harness.chosen("needed")).values()} == {
+        f"needed-3.0-cp39-abi3-{linux}.whl"
+    }
+
+
+async def test_release_without_a_wheel_for_the_free_threaded_build_is_what_to_build(harness: Harness) -> None:
+    harness.wheel("needed", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64")
+    harness.sdist("needed", "1.0")
+    with pytest.raises(WheelsMissingError) as caught:
+        await harness.resolver.resolve(["needed"], target=FREE_THREADED)
+    assert caught.value.releases == (("needed", "1.0"),)
+
+
 async def test_old_name_of_an_sdist_is_read_as_its_page_reads_it(harness: Harness) -> None:
     """Before PEP 625, names and versions had dashes in them."""
     harness.shop.projects.add("odd-name")

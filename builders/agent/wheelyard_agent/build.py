@@ -101,8 +101,8 @@ def _check_made(wheel: Path, folder: Path) -> None:
 
 
 def _python_version(path: str) -> tuple[int, int]:
-    """Return a Python's version from its path, which is the same in all images."""
-    major, minor = Path(path).name.removeprefix("python").split(".")
+    """Return a Python's version from its path, which is the same in all images; ``python3.13t`` is free-threaded."""
+    major, minor = Path(path).name.removeprefix("python").removesuffix("t").split(".")
     return int(major), int(minor)
 
 

@@ -27,6 +27,7 @@ _MOST_LIES = 100
 _SHOWN = 5
 _PLATFORM = re.compile(r"(?:many|musl)?linux(?:1|2010|2014|_\d+_\d+)?_(\w+)")
 _SUFFIX = re.compile(r"\.cpython-(\d)(\d+)([a-z]*)(?:-(.+))?")
+_STABLE_ABIS = frozenset({"abi3", "abi3t"})
 _FREE_THREADED = re.compile(r"cp3\d+t")
 _CPYTHON = re.compile(r"cp(\d)(\d*)")
 _HOST_LIBRARY = re.compile(
@@ -88,7 +89,7 @@ class Tags(NamedTuple):
     @property
     def stable_abi_floor(self) -> Version | None:
         """Return the oldest Python of a stable ABI's tag."""
-        if "abi3" not in self.abis:
+        if _STABLE_ABIS.isdisjoint(self.abis):
             return None
         found = [match for one in self.interpreters if (match := _CPYTHON.fullmatch(one))]
         return min(((int(one[1]), int(one[2] or 2)) for one in found), default=None)  # PEP 384 came with Python 3.2
@@ -189,7 +190,7 @@ def read_native(member: str, data: bytes) -> NativeFile | None:
     if not kind or (kind == "ELF" and elf is None):
         # Such as an empty file, or the pointer that Git LFS leaves where it is not installed.
         return NativeFile(member, place, _NOT_NATIVE, "") if place is not None and place.tag else None
-    if place is not None and place.entry_point not in data:
+    if place is not None and not place.is_entered(data):
         # Setuptools tags everything that it compiles, but what is damaged may have lost the name.
         place = place if place.tag and elf and (elf.damage or elf.no_library) else None
     gil = gil_use(data, elf, place.module) if place is not None and elf is not None else None
@@ -265,9 +266,9 @@ def _damaged(tags: Tags, files: Sequence[NativeFile]) -> Iterator[dict[str, Any]
         if damage := file.elf.damage or (file.elf.no_library if is_used else ""):
             yield lie("elf-corrupt", file.member, damage, fatal=is_used)
         elif file.place is not None and file.place.tag and is_used and file.elf.knows_symbols:
-            entry = file.place.entry_point.decode()
-            if entry not in file.elf.provided:
-                damage = f"its text has {entry}, which Python calls, and its symbol table has not"
+            entries = [name.decode() for name in file.place.entry_points]
+            if not any(entry in file.elf.provided for entry in entries):
+                damage = f"its text has {' or '.join(entries)}, which Python calls, and its symbol table has not"
                 yield lie("elf-corrupt", file.member, damage)
 
 
@@ -345,7 +346,8 @@ def _misnamed(tags: Tags, files: Sequence[NativeFile], installed: frozenset[str]
                 continue
             claimed = f"{'.'.join(tags.interpreters)}-{'.'.join(tags.abis)}"
             detail = f"Python imports it as {place.tag.lstrip('.')} only, and the tag says {claimed}"
-            is_extra = is_any_right and "abi3" in tags.abis  # an accelerator for one Python beside a stable module
+            # It may be an accelerator for one Python beside a stable module.
+            is_extra = is_any_right and not _STABLE_ABIS.isdisjoint(tags.abis)
             fatal = not (file.is_example or is_extra or _has_source(file, place, installed))
             yield lie("abi-tag-mismatch", file.member, detail, fatal=fatal)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 _ELF_MAGIC = b"\x7fELF"
 # Suffixes that CPython imports: tagged, stable ABI, and plain.
-_EXTENSION = re.compile(r"(?P<module>[A-Za-z_]\w*)(?P<tag>\.cpython-[\w-]+|\.abi3)?\.so")
+_EXTENSION = re.compile(r"(?P<module>[A-Za-z_]\w*)(?P<tag>\.cpython-[\w-]+|\.abi3t?)?\.so")
 _DATA = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 
 
@@ -19,12 +19,17 @@ class ModulePlace(NamedTuple):
     module: str
     """Its importable name, such as ``demo._c``."""
     tag: str
-    """The tag in its file name: ``.cpython-313-x86_64-linux-gnu``, ``.abi3``, or empty."""
+    """The tag in its file name: ``.cpython-313-x86_64-linux-gnu``, ``.abi3``, ``.abi3t`` (PEP 803), or empty."""
 
     @property
-    def entry_point(self) -> bytes:
-        """Return the name of the function that Python calls (PEP 489)."""
-        return f"PyInit_{self.module.rpartition('.')[2]}".encode()
+    def entry_points(self) -> tuple[bytes, bytes]:
+        """Return the names of the function that Python calls: PEP 489, and PEP 793 since Python 3.15."""
+        name = self.module.rpartition(".")[2].encode()
+        return b"PyInit_" + name, b"PyModExport_" + name
+
+    def is_entered(self, data: bytes) -> bool:
+        """Return whether a file has the function that makes it an extension module."""
+        return any(name in data for name in self.entry_points)
 
 
 def elf_members(wheel: Path) -> list[str]:
@@ -66,6 +71,6 @@ def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
     # Even with a tag it may be a plain shared library for ctypes or CFFI, without the entry point for imports
     # (PEP 489), because setuptools tags everything that it compiles:
     # https://github.com/pypa/setuptools/issues/4435
-    if place is None or place.entry_point not in bundle.read(member):
+    if place is None or not place.is_entered(bundle.read(member)):
         return None
     return place.module

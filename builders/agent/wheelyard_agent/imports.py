@@ -94,6 +94,8 @@ def note_program(event, args):
         if name and "/" not in name and not any(os.access(f"{folder}/{name}", os.X_OK) for folder in folders):
             wanted_programs.append(name[:100])
 sys.addaudithook(note_program)
+is_free = "t" in sys.abiflags
+gil_enabled = getattr(sys, "_is_gil_enabled", None)
 def missing(error):
     return isinstance(error, ModuleNotFoundError) and error.name and str(error.name)[:500] or None
 for name in parents:
@@ -115,6 +117,7 @@ for name in names:
     else:
         line = {"name": name, "error": None, "behind": None, "wants": None, "standard": False}
     line["programs"] = wanted_programs[:5]
+    line["gil"] = bool(gil_enabled()) if is_free else None
     write(descriptor, dumps(line).encode() + b"\\n")
 leave(0)
 """
@@ -143,6 +146,8 @@ class ImportResult(NamedTuple):
     """A missing module of another distribution that it needs."""
     programs: tuple[str, ...] = ()
     """Programs that its import tried to start and that are not there."""
+    gil: bool | None = None
+    """Whether the GIL is on after its import; None if this Python is not a free-threaded one."""
 
 
 class _Judge(NamedTuple):
@@ -173,6 +178,7 @@ class _Judge(NamedTuple):
             lacks=wants if is_own else None,
             companion=None if is_own or line["standard"] else wants,
             programs=tuple(name for name in line["programs"] if _PROGRAM_NAME.fullmatch(name)),
+            gil=line["gil"],
         )
 
     def ended(self, name: str, how: str) -> ImportResult:
@@ -249,7 +255,8 @@ def load_library(library: Path, *, python: str, env: Mapping[str, str]) -> bool:
 
 def site_of(python: str) -> Path:
     """Return the site-packages folder of a virtual environment's interpreter."""
-    return Path(python).parents[1] / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}"  # abiflags: "t" if it is free-threaded
+    return Path(python).parents[1] / "lib" / f"python{version}" / "site-packages"
 
 
 def _import_group(
@@ -364,10 +371,11 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
 
 def _is_result(said: Mapping[str, Any], name: str) -> bool:
     texts = ("error", "behind", "wants")
-    has_form = said.keys() == {"name", "standard", "programs", *texts} and isinstance(said["standard"], bool)
+    has_form = said.keys() == {"name", "standard", "programs", "gil", *texts} and isinstance(said["standard"], bool)
     return (
         has_form
         and _are_programs(said["programs"])
+        and (said["gil"] is None or isinstance(said["gil"], bool))
         and said["name"] == name
         and all(_is_text(said[key]) for key in texts)
     )

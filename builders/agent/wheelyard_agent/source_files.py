@@ -35,7 +35,7 @@ _ASIDE = re.compile(
 _ROOTS = ("src", "lib", "python")
 # Definitions of extension modules (PEP 489, pybind11, nanobind, Boost.Python, f2py, PyO3).
 _ENTRIES = (
-    re.compile(r"\bPyInit_(?P<name>[A-Za-z_]\w*)\s*\(\s*(?:void)?\s*\)\s*\{"),
+    re.compile(r"\bPy(?:Init|ModExport)_(?P<name>[A-Za-z_]\w*)\s*\(\s*(?:void)?\s*\)\s*\{"),
     re.compile(r"\b(?:PYBIND11_MODULE|NB_MODULE|BOOST_PYTHON_MODULE)\s*\(\s*(?P<name>[A-Za-z_]\w*)"),
     re.compile(r"^\s*python\s+module\s+(?P<name>[A-Za-z_]\w*)\s*!?", re.IGNORECASE | re.MULTILINE),
     re.compile(r"#\[(?:\w+::)?pymodule(?:\([^)\n]*\))?\]\s*(?:#\[[^\]\n]*\]\s*)*(?:pub\s+)?(?:fn|mod)\s+(?P<name>\w+)"),

@@ -23,6 +23,7 @@ from wheelyard_agent.libraries import Resolution, find_packages, installed_files
 from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
 from wheelyard_agent.platforms import refuses_platforms
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
+from wheelyard_agent.threads import is_free_threaded, read_gil, report_states, try_threads
 
 _MAX_PROBLEMS = 20
 _MAX_COMPANIONS = 5
@@ -66,7 +67,17 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
         remarks=remarks,
         missing_libraries=list(libraries.missing),
         packages=find_packages(libraries.found, env=environment.env) if job["names_packages"] else {},
+        gil=_try_without_gil(results, extensions, environment) if is_free_threaded() else [],
     )
+
+
+def _try_without_gil(
+    results: Sequence[ImportResult], extensions: Sequence[str], environment: _Environment
+) -> list[dict[str, Any]]:
+    """Return how the extension modules get on with a free-threaded Python. It comes last: it calls anything."""
+    states = read_gil(results, extensions, lambda name: environment.import_modules([name]))
+    free = [name for name, is_off in states.items() if is_off]
+    return report_states(states, try_threads(free, python=environment.python, env=environment.env))
 
 
 class _Environment:

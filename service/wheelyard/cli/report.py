@@ -123,6 +123,7 @@ def report_repaired(filename: str, wheel: Wheel | None, failure: Failure | None)
         *new,
         *(_fact("change", sentence) for sentence in wheel.changes),
         *(_fact("proven", place) for place in _proven_places(wheel)),
+        *(_fact("threads", told) for told in _free_threading(wheel)),
         _fact("imported", _count_imports(wheel)),
         *(_fact("needs", describe_need(HostLibraryView.model_validate(need))) for need in wheel.host_libraries),
         *(_fact("warning", warning, "yellow") for warning in wheel.warnings),
@@ -191,6 +192,11 @@ def _count_imports(wheel: Wheel) -> str:
     return f"{count} {'module' if count == 1 else 'modules'}{' on each of them' if len(wheel.proofs) > 1 else ''}"
 
 
+def _free_threading(wheel: Wheel | WheelView) -> Iterator[str]:
+    """Yield how the wheel gets on with each free-threaded Python, once for all suites where that is the same."""
+    yield from dict.fromkeys(f"Python {one.python}: {one.free_threading}" for one in wheel.proofs if one.free_threading)
+
+
 def _proven_places(wheel: Wheel | WheelView) -> Iterator[str]:
     """Yield each suite with the Pythons on which the wheel was proven there."""
     for suite in dict.fromkeys(proof.suite for proof in wheel.proofs):
@@ -224,6 +230,8 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "change", sentence
     for place in _proven_places(wheel):
         yield "proven", place
+    for told in _free_threading(wheel):
+        yield "threads", told
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256

@@ -21,6 +21,7 @@ from wheelyard.domain.builds.expectations import (
     misses_floor,
 )
 from wheelyard.domain.builds.key import build_tag
+from wheelyard.domain.packaging.coverage import STABLE_ABIS
 from wheelyard.domain.packaging.target import Policy
 from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError, WheelLie
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
@@ -132,7 +133,7 @@ async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
 
 def oldest_python(file: WheelFile) -> tuple[int, int] | None:
     """Return the oldest Python that a stable ABI's tags name; None if there are none."""
-    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
+    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi in STABLE_ABIS)
     return min(((int(match[1]), int(match[2])) for match in floors if match), default=None)
 
 

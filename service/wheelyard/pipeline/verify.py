@@ -9,7 +9,7 @@ from typing import Final
 from packaging.markers import UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.builds.build import Proof, Stage, Wheel
+from wheelyard.domain.builds.build import Proof, Stage, ThreadingProof, Wheel
 from wheelyard.domain.healing.mending import project_of
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
@@ -19,6 +19,7 @@ from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import (
     BuildRequirementsError,
     RequirementsUnsatisfiedError,
+    VerifyFailedError,
     WheelsMissingError,
     WheelyardError,
 )
@@ -27,7 +28,7 @@ from wheelyard.pipeline.container_job import expect_report, note_network, open_j
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.host_libraries import find_host_libraries
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
-from wheelyard.pipeline.wheel_report import read_packages, read_sonames
+from wheelyard.pipeline.wheel_report import read_packages, read_sonames, read_threading
 from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
 
 _INSTALLER: Final = "uv"
@@ -67,13 +68,42 @@ async def verify(job: Job, tools: Tools) -> Job:
         heard = await note_network(conversation, report, job, Stage.VERIFY)
         try:
             warnings = (*repaired.warnings, *await _note_remarks(job, report), *heard)
-            wheel = _describe(job, replace(repaired, warnings=warnings), file, report)
+            told = _tell_of_threads(job, read_threading(report.fields), wheel=repaired.path.name)
+            wheel = _describe(job, replace(repaired, warnings=(*warnings, *told)), file, report)
             packages = read_packages(report.fields)
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
     missing = read_sonames(report.fields, "missing_libraries")
     host_libraries = await find_host_libraries(job, tools, missing=missing, packages=packages)
     return job.knowing(wheel=replace(wheel, host_libraries=host_libraries))
+
+
+def _tell_of_threads(job: Job, modules: Sequence[ThreadingProof], *, wheel: str) -> tuple[str, ...]:
+    """Return warnings about modules that a free-threaded Python cannot use as it should; raise VerifyFailedError.
+
+    Most of them come from projects that have not declared yet that they can do without the GIL, so only a recipe that
+    expects it makes that an error.
+    """
+    order = job.claim.order
+    python = f"Python {order.target.python}"
+    switching = [one.module for one in modules if not one.gil_off]
+    if switching and order.recipe.expected_gil == "off":
+        problem = f'{_listed(switching)} switches the GIL of {python} on, and the recipe says expect.gil = "off"'
+        raise VerifyFailedError(wheel=wheel, problems=[problem])
+    crashing = [one.module for one in modules if one.survives_threads is False]
+    return tuple(
+        sentence
+        for sentence, names in (
+            (f"Importing {_listed(switching)} switches the GIL of {python} on.", switching),
+            (f"{_listed(crashing)} crashed {python} when eight threads called it at once.", crashing),
+        )
+        if names
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_REMARKS
+    return ", ".join(names[:_MAX_REMARKS]) + (f" and {more} more" if more > 0 else "")
 
 
 class _Companions:
@@ -194,6 +224,7 @@ def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Messag
                 platform=job.claim.order.target.platform,
                 imported_modules=report.texts("imported"),
                 runtime_image=known(images.runtime),
+                threading=read_threading(report.fields),
             ),
         ),
         changes=repaired.changes,

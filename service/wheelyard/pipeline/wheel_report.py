@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from wheelyard.domain.builds.build import GraftedLibrary
+from wheelyard.domain.builds.build import GraftedLibrary, ThreadingProof
 from wheelyard.domain.builds.expectations import ExtensionSource, NativeContent
 from wheelyard.domain.healing.signs import printable
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
@@ -75,6 +75,12 @@ class _Lie(_Reported):
     subject: Annotated[str, Field(max_length=200)]
     detail: Annotated[str, Field(max_length=500)]
     fatal: bool
+
+
+class _Threading(_Reported):
+    module: Annotated[str, Field(min_length=1, max_length=500)]
+    off: bool
+    threads: bool | None
 
 
 _Lies = Annotated[tuple[_Lie, ...], Field(max_length=200)]
@@ -157,7 +163,14 @@ _PACKAGES: Final = TypeAdapter(
     ]
 )
 _LIES: Final = TypeAdapter(_Lies)
+_THREADING: Final = TypeAdapter(Annotated[tuple[_Threading, ...], Field(max_length=2000)])
 _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
+
+
+def read_threading(fields: Mapping[str, Any]) -> tuple[ThreadingProof, ...]:
+    """Parse how extension modules get on with a free-threaded Python; raise ValueError."""
+    found = _THREADING.validate_json(json.dumps(fields.get("gil", [])))
+    return tuple(ThreadingProof(module=one.module, gil_off=one.off, survives_threads=one.threads) for one in found)
 
 
 def read_network_calls(fields: Mapping[str, Any]) -> tuple[NetworkCall, ...]:

@@ -12,7 +12,7 @@ from packaging.version import Version
 from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels, Standing
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_order
 from wheelyard.domain.untrusted.file_names import read_tag
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
@@ -61,7 +61,7 @@ class ReleaseRow:
 
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Return the columns: the Pythons of all suites, the oldest first."""
-    return tuple(sorted({target.python for target in targets}, key=read_version))
+    return tuple(sorted({target.python for target in targets}, key=python_order))
 
 
 def versions_of(*groups: Iterable[str]) -> list[str]:

@@ -42,10 +42,14 @@ def test_pure_wheel_has_no_native_members(tmp_path: Path) -> None:
         ("demo-1.0.data/purelib/_c.abi3.so", "_c"),
         ("demo/__init__.cpython-313-x86_64-linux-gnu.so", "demo"),
         ("demo/sub/__init__.abi3.so", "demo.sub"),
+        ("demo/_c.abi3t.so", "demo._c"),
+        ("demo/_c.cpython-313t-x86_64-linux-gnu.so", "demo._c"),
     ],
 )
 def test_extension_module_is_named_as_it_is_imported(tmp_path: Path, member: str, module: str) -> None:
-    assert extensions_of(tmp_path, {member: ELF + f"\0PyInit_{module.rpartition('.')[2]}\0".encode()}) == [module]
+    name = module.rpartition(".")[2]
+    for entry in (f"PyInit_{name}", f"PyModExport_{name}"):
+        assert extensions_of(tmp_path, {member: ELF + f"\0{entry}\0".encode()}) == [module]
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,16 @@ def test_errors_in_a_circle_have_an_end(python: Site) -> None:
 
 def line(name: str, error: str | None = None, **more: object) -> bytes:
     """Write a line as an honest process reports it."""
-    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, "programs": [], **more}
+    said = {
+        "name": name,
+        "error": error,
+        "behind": None,
+        "wants": None,
+        "standard": False,
+        "programs": [],
+        "gil": None,
+        **more,
+    }
     return json.dumps(said).encode() + b"\n"
 
 
@@ -249,7 +258,8 @@ def line(name: str, error: str | None = None, **more: object) -> bytes:
 FORGE = """
 import glob, json, os
 def said(name):
-    line = {{"name": name, "error": None, "behind": None, "wants": None, "standard": False, "programs": []}}
+    nothing = {{"behind": None, "wants": None, "standard": False, "programs": [], "gil": None}}
+    line = {{"name": name, "error": None, **nothing}}
     return json.dumps(line).encode() + b"\\n"
 for number in range(3, 64):
     try:

@@ -18,6 +18,7 @@ BARE = (
         "verify",
         "elf",
         "imports",
+        "threads",
         "modules",
         "platforms",
         "libraries",

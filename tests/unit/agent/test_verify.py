@@ -69,7 +69,7 @@ def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, *
 
 def test_every_module_of_the_wheel_is_imported(tmp_path: Path) -> None:
     report = verified(tmp_path, {"demo/__init__.py": "", "demo/a.py": "", "demo/tests/test_a.py": "1 / 0"})
-    nothing: dict[str, object] = {"skipped": {}, "remarks": [], "missing_libraries": [], "packages": {}}
+    nothing: dict[str, object] = {"skipped": {}, "remarks": [], "missing_libraries": [], "packages": {}, "gil": []}
     assert report == {"kind": "report", "imported": ["demo", "demo.a"], **nothing}
 
 

@@ -156,6 +156,19 @@ def test_new_python_changes_only_what_carries_it(catalogue: Catalogue) -> None:
     assert before == runtime_definition(changed, FACTS, suite="bookworm", python="3.13")
 
 
+def test_free_threaded_python_is_made_of_the_sources_of_the_other(catalogue: Catalogue) -> None:
+    free = catalogue.cpython("3.13t")
+    assert free.source == catalogue.python["3.13"].source
+    assert free.configure == (*catalogue.python["3.13"].configure, "--disable-gil")
+    definitions = {python_definition(catalogue, FACTS, suite="bookworm", python=name) for name in ("3.13", "3.13t")}
+    assert len(definitions) == 2
+
+
+def test_free_threaded_python_of_an_unknown_one_is_refused() -> None:
+    text = HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36", '["3.13", "3.13t", "3.14t"]')
+    assert problems_of(text) == ["suite.bookworm.pythons: unknown Python '3.14t', did you mean '3.13'?"]
+
+
 def test_new_mirror_changes_no_image(catalogue: Catalogue) -> None:
     (source,) = catalogue.python["3.13"].source
     elsewhere = source.model_copy(update={"mirrors": ("https://other.test/p.tar.xz",)})

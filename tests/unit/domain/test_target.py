@@ -6,7 +6,7 @@ import pytest
 from packaging.markers import Marker, default_environment
 from packaging.tags import Tag, sys_tags
 
-from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.packaging.target import Policy, Target, python_order
 
 
 def target(python: str = "3.13", platform: str = "manylinux_2_36_x86_64") -> Target:
@@ -66,6 +66,42 @@ def test_target_accepts_exactly_what_runs_there(tag: str, accepted: bool) -> Non
     assert (Tag(*tag.split("-")) in target().tags()) is accepted
 
 
+@pytest.mark.parametrize(
+    ("tag", "accepted"),
+    [
+        ("cp313-cp313t-manylinux_2_36_x86_64", True),
+        ("py3-none-any", True),
+        ("py3-none-manylinux_2_12_x86_64", True),
+        ("cp313-cp313-manylinux_2_36_x86_64", False),
+        ("cp39-abi3-manylinux_2_28_x86_64", False),
+        ("cp314-cp314t-manylinux_2_36_x86_64", False),
+    ],
+)
+def test_free_threaded_target_accepts_no_module_of_the_other_build(tag: str, *, accepted: bool) -> None:
+    assert (Tag(*tag.split("-")) in target("3.13t").tags()) is accepted
+
+
+def test_free_threaded_target_is_the_same_language() -> None:
+    free = target("3.13t")
+    assert free.marker_environment() == target("3.13").marker_environment()
+    assert (free.version_info, free.is_free_threaded, str(free)) == (
+        (3, 13),
+        True,
+        "Python 3.13t on manylinux_2_36_x86_64",
+    )
+    assert not target("3.13").is_free_threaded
+
+
+def test_pythons_are_ordered_by_version_and_not_as_text() -> None:
+    assert sorted(["3.13t", "3.9", "3.14", "3.13"], key=python_order) == ["3.9", "3.13", "3.13t", "3.14"]
+
+
+@pytest.mark.parametrize("python", ["3.12t", "3.9t"])
+def test_python_before_free_threading_has_no_such_build(python: str) -> None:
+    with pytest.raises(ValueError, match=r"the first free-threaded one is 3\.13t"):
+        target(python)
+
+
 def test_other_architectures_have_no_tags_older_than_glibc_2_17() -> None:
     platforms = list(Policy.parse("manylinux_2_31_aarch64").platform_tags())
     assert platforms[0] == "linux_aarch64"
@@ -91,7 +127,9 @@ def test_policy_serves_equal_and_newer_ones_of_its_architecture(older: str, newe
     assert Policy.parse(older).serves(Policy.parse(newer)) is serves
 
 
-@pytest.mark.parametrize("python", ["3", "3.13.1", "2.7", "3.0", "3.x", "", "3.13 ", "cp313", "3.013"])
+@pytest.mark.parametrize(
+    "python", ["3", "3.13.1", "2.7", "3.0", "3.x", "", "3.13 ", "cp313", "3.013", "3.13tt", "t", "3.13d"]
+)
 def test_malformed_python_is_refused(python: str) -> None:
     with pytest.raises(ValueError, match="not a Python version"):
         target(python)

@@ -332,3 +332,51 @@ async def test_packages_that_are_none_are_refused(pipeline: PipelineHarness, pac
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError):
         await verify(pipeline.repaired(), pipeline.tools)
+
+
+def on_free_threaded_python(pipeline: PipelineHarness, gil: object, *, expected: str | None = None) -> None:
+    target = replace(pipeline.order.target, python="3.13t")
+    pipeline.order = replace(pipeline.order, target=target, recipe=EffectiveRecipe(expected_gil=expected))
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=["demo"], remarks=[], gil=gil)
+
+    pipeline.engine.scripts = [script]
+
+
+GIL = [
+    {"module": "demo._a", "off": True, "threads": True},
+    {"module": "demo._b", "off": False, "threads": None},
+    {"module": "demo._c", "off": True, "threads": False},
+]
+
+
+async def test_proof_says_how_each_module_gets_on_with_a_free_threaded_python(pipeline: PipelineHarness) -> None:
+    on_free_threaded_python(pipeline, GIL)
+    wheel = known((await verify(pipeline.repaired(), pipeline.tools)).wheel)
+    (proof,) = wheel.proofs
+    assert [(one.module, one.gil_off, one.survives_threads) for one in proof.threading] == [
+        tuple(one.values()) for one in GIL
+    ]
+    assert proof.free_threading == "GIL off after 2 of 3 extension modules, 1 of 2 withstood eight threads"
+    assert wheel.warnings == (
+        "Importing demo._b switches the GIL of Python 3.13t on.",
+        "demo._c crashed Python 3.13t when eight threads called it at once.",
+    )
+    assert pipeline.engine.runs[0].command[0] == "/opt/python/3.13t/bin/python3.13t"
+
+
+async def test_recipe_that_expects_the_gil_off_refuses_a_module_that_switches_it_on(pipeline: PipelineHarness) -> None:
+    on_free_threaded_python(pipeline, GIL, expected="off")
+    with pytest.raises(VerifyFailedError, match=r"demo\._b switches the GIL of Python 3\.13t on"):
+        await verify(pipeline.repaired(), pipeline.tools)
+    on_free_threaded_python(pipeline, GIL[:1], expected="off")
+    assert known((await verify(pipeline.repaired(), pipeline.tools)).wheel).warnings == ()
+
+
+@pytest.mark.parametrize("gil", ["off", [{"module": "demo"}], [{"module": "", "off": 1, "threads": None}], GIL * 1000])
+async def test_report_about_the_gil_in_another_form_is_refused(pipeline: PipelineHarness, gil: object) -> None:
+    on_free_threaded_python(pipeline, gil)
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)

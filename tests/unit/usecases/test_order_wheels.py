@@ -56,7 +56,8 @@ class Harness:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        return self.prebuilds.advance.request_build.targets()
+        """Those that are built for where nobody names any."""
+        return tuple(one for one in self.prebuilds.advance.request_build.targets() if not one.is_free_threaded)
 
     async def order(self, sdist: BroughtSdist, *targets: Target) -> Prebuild:
         """Store an sdist, and the request for its wheels on some targets; without any, on all."""
@@ -186,6 +187,11 @@ async def test_target_that_there_is_not_is_refused(harness: Harness, named: Name
     with pytest.raises(UnknownTargetError, match=says) as caught:
         await harness.prebuilds.wheels_of(brought(), named=named)
     assert len(caught.value.summary) < 300
+
+
+async def test_free_threaded_python_is_built_for_if_it_is_named(harness: Harness) -> None:
+    prebuild = await harness.prebuilds.wheels_of(brought(), named=NamedTargets(pythons=("3.13t",)))
+    assert {target.python for target in prebuild.targets} == {"3.13t"}
 
 
 async def test_python_alone_names_all_platforms_that_have_it(harness: Harness) -> None:

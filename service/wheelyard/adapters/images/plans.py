@@ -71,7 +71,7 @@ class SuitePlan:
 
     def python(self, python: str) -> Python:
         """Return a Python's entry in the catalogue."""
-        return self.catalogue.python[python]
+        return self.catalogue.cpython(python)
 
     def pythons(self, python: str) -> tuple[str, ...]:
         """Return the Pythons of the builder for one Python."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -28,7 +28,7 @@ from uvicorn.server import ServerState
 from wheelyard.adapters.resolver.own_projects import OwnNames
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
-from wheelyard.domain.index.placeholder_files import OfferedFiles, Placeholders, is_usable, offer_files
+from wheelyard.domain.index.placeholder_files import OfferedFiles, Placeholders, best_wheels, is_usable, offer_files
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
@@ -97,13 +97,16 @@ class ResolverPages:
             offered = offer_files(sdists, own, target=target, placeholders=placeholders)
             # The sdists themselves are not listed: uv could not read their addresses, and would take no sdist anyway.
             return OfferedFiles(files=own, placeholders=offered.placeholders if offered else ())
-        if not own and placeholders is Placeholders.NONE:
+        if not own and placeholders is Placeholders.NONE and not target.is_free_threaded:
             return None
         try:
             upstream = (await self._source.project(project)).files
         except UnknownProjectError:
             upstream = ()
-        return offer_files(upstream, own, target=target, placeholders=placeholders)
+        offered = offer_files(upstream, own, target=target, placeholders=placeholders)
+        if offered is None and target.is_free_threaded and upstream:
+            return OfferedFiles(files=tuple(upstream), placeholders=())
+        return offered
 
     async def refusal_of(self, project: NormalizedName, target: Target) -> OwnProjectError | None:
         """Return the error for an own project without a usable wheel; None if it can be built, and for others."""
@@ -139,15 +142,17 @@ class PageSession:
         """Address of the pages."""
         self.listed: dict[str, IndexFile] = {}
         """Our wheels that were listed, and sdists by the name of the wheel that each replaces."""
+        self.renamed: dict[str, IndexFile] = {}
+        """Upstream's wheels that were listed under another name."""
         self.unmet: list[OwnProjectError] = []
         """An error for each of the organisation's own names that were requested and have no usable wheel."""
         self.fault: WheelyardError | None = None
         """Why a page could not be served."""
 
-    def find(self, url: str) -> IndexFile | None:
-        """Return the file behind an address on these pages; None if it is not on them."""
-        _, is_here, name = url.partition(f"{self.root}/files/")
-        return self.listed.get(unquote(name)) if is_here else None
+    def find(self, url: str, name: str) -> IndexFile | None:
+        """Return the file behind an address on these pages, or of upstream's under another name; else None."""
+        _, is_here, listed = url.partition(f"{self.root}/files/")
+        return self.listed.get(unquote(listed)) if is_here else self.renamed.get(name)
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -198,9 +203,16 @@ class PageSession:
         is_met = any(is_usable(file, self._target) for file in offered.files)
         if not is_met and (refusal := await self._pages.refusal_of(project, self._target)) is not None:
             self.unmet.append(refusal)
-        placeholders = {_wheel_name(project, sdist): sdist for sdist in offered.placeholders}
-        entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in placeholders]
-        entries += [self._entry(name, sdist) for name, sdist in placeholders.items()]
+        named = {_wheel_name(project, sdist): sdist for sdist in offered.placeholders}
+        files: Iterable[IndexFile] = offered.files
+        if self._target.is_free_threaded:
+            # uv cannot be told of a free-threaded Python that is not on this host: it would choose wheels for the other
+            # build (https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-version). So it sees only the
+            # wheels that fit, under names that fit everywhere.
+            named |= {_wheel_name(project, wheel): wheel for wheel in best_wheels(offered.files, self._target)}
+            files = (file for file in offered.files if file.kind != "wheel")
+        entries = [self._entry(file.filename, file) for file in files if file.filename not in named]
+        entries += [self._entry(name, file) for name, file in named.items()]
         return json.dumps({"meta": {"api-version": "1.1"}, "name": project, "files": entries}).encode()
 
     def _entry(self, name: str, file: IndexFile) -> dict[str, Any]:
@@ -214,9 +226,11 @@ class PageSession:
             entry["requires-python"] = file.requires_python
         if file.upload_time is not None:
             entry["upload-time"] = file.upload_time.isoformat()
-        if file.own or name != file.filename:
+        if file.own or (file.kind != "wheel" and name != file.filename):
             self.listed[name] = file
             entry |= {"url": f"{self.root}/files/{quote(name)}", "core-metadata": True}
+        elif name != file.filename:
+            self.renamed[name] = file
         return entry
 
     async def _metadata(self, name: str) -> bytes:
@@ -310,5 +324,6 @@ def _is_requirement(text: str) -> bool:
     return requirement is not None and requirement.url is None
 
 
-def _wheel_name(project: NormalizedName, sdist: IndexFile) -> str:
-    return f"{project.replace('-', '_')}-{sdist.version}-py3-none-any.whl"
+def _wheel_name(project: NormalizedName, file: IndexFile) -> str:
+    """Return the name under which a file is listed as a wheel that fits every target."""
+    return f"{project.replace('-', '_')}-{file.version}-py3-none-any.whl"

@@ -20,7 +20,7 @@ from uv import find_uv_bin
 from wheelyard.adapters.host.process import read_out
 from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream.http import hide_password
-from wheelyard.domain.packaging.target import Target, uv_platform
+from wheelyard.domain.packaging.target import Target, python_version, uv_platform
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
@@ -139,7 +139,7 @@ class UvProcess:
         # uv requires --python. The target is given by --python-version and --python-platform.
         return [
             *(self._uv, "pip", "compile", "-", "--format", "pylock.toml"),
-            *("--python-version", question.target.python, "--python-platform", _platform_of(question)),
+            *("--python-version", python_version(question.target.python), "--python-platform", _platform_of(question)),
             *("--python", sys.executable, "--no-python-downloads", "--constraints", str(constraints)),
             *("--cache-dir", str(options.cache_dir), "--system-certs"),
             *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color", "never", "--quiet"),

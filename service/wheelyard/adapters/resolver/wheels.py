@@ -68,8 +68,8 @@ def _refused(text: str, reason: str) -> BuildRequirementsError:
     return BuildRequirementsError(requirements=[shown], reason=reason)
 
 
-FindFile = Callable[[str], IndexFile | None]
-"""Finds a file that stands for an address of our own pages."""
+FindFile = Callable[[str, str], IndexFile | None]
+"""Finds a file of our own pages by the address and the name in the lock file."""
 
 
 class UvWheelResolver:
@@ -125,7 +125,7 @@ class UvWheelResolver:
 
     async def _choose(self, question: Question, placeholders: Placeholders) -> dict[NormalizedName, IndexFile]:
         if self._pages is None:
-            return _read_lock(await self._compile(question), question, lambda _: None)
+            return _read_lock(await self._compile(question), question, lambda *_: None)
         async with self._pages.open(question.target, placeholders) as session:
             with session.explained():
                 lock = await self._compile(question, session.url)
@@ -152,7 +152,7 @@ def _read_wheel(package: Package, chosen: object, question: Question, find: Find
         case _:
             reason = f"{package.name} has no wheel with an address and a sha256"
             raise BuildRequirementsError(requirements=question.requirements, reason=reason)
-    return find(url) or IndexFile(
+    return find(url, chosen.filename) or IndexFile(
         filename=chosen.filename,
         url=without_password(url),
         sha256=sha256.lower(),

@@ -165,6 +165,16 @@ class BuildRequirementView(View):
     sha256: str
 
 
+class ThreadingView(View):
+    """How an extension module gets on with a free-threaded Python."""
+
+    module: str
+    gil_off: bool
+    """Whether the GIL is still off after its import in a process of its own."""
+    survives_threads: bool | None
+    """Whether its functions, called by eight threads at once, left the process alive; null if that was not tried."""
+
+
 class ProofView(View):
     """A target on which a wheel was installed and imported in a bare runtime image."""
 
@@ -173,6 +183,10 @@ class ProofView(View):
     platform: str
     imported_modules: tuple[str, ...]
     runtime_image: str
+    threading: tuple[ThreadingView, ...] = ()
+    """Its extension modules, on a free-threaded Python; empty on any other."""
+    free_threading: str | None = None
+    """The same in words; null on any other Python."""
 
 
 class WheelView(View):

@@ -184,6 +184,17 @@ class BuildRequirement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ThreadingProof:
+    """How an extension module gets on with a free-threaded Python."""
+
+    module: str
+    gil_off: bool
+    """Whether the GIL is still off after its import in a process of its own."""
+    survives_threads: bool | None = None
+    """Whether its functions, called by eight threads at once, left the process alive; None if that was not tried."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
     """One target on which a wheel was installed and imported in a bare runtime image."""
 
@@ -192,6 +203,19 @@ class Proof:
     platform: str
     imported_modules: tuple[str, ...]
     runtime_image: str
+    threading: tuple[ThreadingProof, ...] = ()
+    """Its extension modules, on a free-threaded Python; empty on any other."""
+
+    @property
+    def free_threading(self) -> str | None:
+        """Return how its extension modules get on with a free-threaded Python; None if there is nothing to tell."""
+        if not self.threading:
+            return None
+        off = sum(one.gil_off for one in self.threading)
+        tried = sum(one.survives_threads is not None for one in self.threading)
+        survived = sum(one.survives_threads is True for one in self.threading)
+        gil = f"GIL off after {off} of {len(self.threading)} extension modules"
+        return f"{gil}, {survived} of {tried} withstood eight threads" if tried else gil
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Self
 from packaging.tags import Tag
 from packaging.version import Version
 
-from wheelyard.domain.packaging.coverage import best_wheel, wheel_tags
+from wheelyard.domain.packaging.coverage import STABLE_ABIS, best_wheel, wheel_tags
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles, allows_python
 from wheelyard.domain.packaging.target import Target
 
@@ -118,7 +118,9 @@ def _python_distance(tag: Tag, target: Target) -> int:
     if match is None:  # another implementation, or any Python
         return 0 if tag.abi == "none" and tag.interpreter.startswith("py") else _FAR
     minor, wanted = int(match[1]), target.version_info[1]
-    return 0 if tag.abi == "abi3" and minor <= wanted else 2 * abs(minor - wanted) + (tag.abi.endswith("t"))
+    is_of_kind = tag.abi.endswith("t") == target.is_free_threaded
+    is_stable = tag.abi in STABLE_ABIS and is_of_kind and minor <= wanted
+    return 0 if is_stable else 2 * abs(minor - wanted) + (not is_of_kind)
 
 
 def _module_of(member: str) -> str | None:

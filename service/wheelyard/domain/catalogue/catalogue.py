@@ -22,7 +22,7 @@ from wheelyard.domain.catalogue.suites import (
     Suite,
     SuiteName,
 )
-from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.packaging.target import Policy, Target, is_free_threaded, python_version
 from wheelyard.domain.recipes.problems import describe_problems
 from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
@@ -34,6 +34,8 @@ from wheelyard.errors import CatalogueInvalidError, ToolchainTooOldError, Unknow
 APT_MIRROR: Final = "{apt}"
 """Placeholder in a mirror's URL for the package mirror of the suite's base image."""
 
+_WITHOUT_GIL: Final = "--disable-gil"
+"""The option of CPython's configure for a free-threaded build (PEP 703)."""
 _KIND: Final = re.compile(r"^(suite\.[^.]+)\.(?:mmdebstrap|image)\.")
 
 
@@ -77,7 +79,10 @@ class PythonSource(CatalogueTable):
 
 
 class Python(CatalogueTable):
-    """A CPython: its pinned sources and configure options."""
+    """A CPython: its pinned sources and configure options.
+
+    A free-threaded one, such as ``3.13t``, is compiled from the sources of ``3.13`` and needs no table of its own.
+    """
 
     source: Annotated[tuple[PythonSource, ...], Field(min_length=1)]
     """Its releases, newest first; the first that can be fetched is used."""
@@ -140,6 +145,13 @@ class Catalogue(CatalogueTable):
     """Suites, by name."""
     toolchain: dict[ToolchainName, Toolchain] = Field(default_factory=dict)
     """Toolchains, by name."""
+
+    def cpython(self, name: str) -> Python:
+        """Return the table of a Python, free-threaded or not; raise KeyError."""
+        if name in self.python or not is_free_threaded(name):
+            return self.python[name]
+        other = self.python[python_version(name)]
+        return other.model_copy(update={"configure": (*other.configure, _WITHOUT_GIL)})
 
     @property
     def own_suites(self) -> dict[str, Suite]:
@@ -249,7 +261,7 @@ def _cross_check(catalogue: Catalogue) -> Iterator[str]:
     """Yield problems between tables, which no single table can detect."""
     for name, python in catalogue.python.items():
         for number, source in enumerate(python.source):
-            if not source.version.startswith(f"{name}."):
+            if not source.version.startswith(f"{python_version(name)}."):
                 yield f"python.{name}.source.{number}.version: {source.version!r} is not a Python {name}"
     yield from _cross_check_suites(catalogue)
     for toolchain, entry in catalogue.toolchain.items():
@@ -268,7 +280,7 @@ def _cross_check_suites(catalogue: Catalogue) -> Iterator[str]:
     for name, suite in catalogue.own_suites.items():
         yield from _check_snapshot(name, suite)
         for python in suite.pythons:
-            if python not in catalogue.python:
+            if not {python, python_version(python)} & catalogue.python.keys():
                 yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
     for name, entry in catalogue.suite.items():
         if isinstance(entry, ImageSuite):

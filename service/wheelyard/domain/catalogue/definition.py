@@ -64,7 +64,7 @@ def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: st
     The hash of its source is part of it; its mirrors and the Dockerfile's later stages are not.
     """
     base = base_definition(catalogue, facts, suite=suite)
-    entry = catalogue.python[python]
+    entry = catalogue.cpython(python)
     sources = [source.sha256 for source in entry.source]
     packages = own_suite(catalogue, suite).packages.model_dump()
     stages = facts.instructions.partition(_AFTER_PYTHON)[0]

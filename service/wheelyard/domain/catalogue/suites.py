@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from wheelyard.domain.packaging.target import Policy
+from wheelyard.domain.packaging.target import Policy, python_version
 from wheelyard.domain.recipes.types import PackageName
 
 SNAPSHOT: Final = "{snapshot}"
@@ -16,7 +16,7 @@ def _check_policy(text: str) -> str:
     return text
 
 
-PythonName = Annotated[str, Field(pattern=r"^3\.[1-9][0-9]?$")]
+PythonName = Annotated[str, Field(pattern=r"^3\.[1-9][0-9]?t?$")]
 SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 PolicyName = Annotated[str, AfterValidator(_check_policy)]
 ForeignPolicyName = Annotated[str, Field(pattern=r"^(manylinux|musllinux)_[0-9]+_[0-9]+$")]
@@ -98,7 +98,7 @@ class ImageSuite(_Entry):
     package_manager: Literal["apt", "dnf", "apk"]
     """The package manager, which decides whether a recipe's ``apt``, ``dnf`` or ``apk`` key applies."""
     python_path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./{}-]+$")] = "/opt/python/{python}/bin/python{python}"
-    """Path of a Python, with ``{python}`` (3.13) or ``{tag}`` (cp313-cp313) in it."""
+    """Path of a Python, with ``{python}`` (3.13) or ``{tag}`` (cp313-cp313, cp313-cp313t) in it."""
     runtime: SuiteName | None = None
     """The suite made here whose bare runtime verifies its wheels. Without one, nothing is built in it."""
 
@@ -113,8 +113,9 @@ class ImageSuite(_Entry):
 
     def python_prefix(self, python: str) -> str:
         """Return the prefix of a Python: the folder of its ``bin``."""
-        tag = f"cp{python.replace('.', '')}"
-        path = self.python_path.replace("{python}", python).replace("{tag}", f"{tag}-{tag}")
+        abi = f"cp{python.replace('.', '')}"
+        tag = f"{python_version(abi)}-{abi}"
+        path = self.python_path.replace("{python}", python).replace("{tag}", tag)
         return path.rsplit("/", 2)[0]
 
 

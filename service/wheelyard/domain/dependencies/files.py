@@ -18,7 +18,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_version
 from wheelyard.domain.untrusted.versions import find_specifiers
 from wheelyard.errors import SelectionUnknownError
 
@@ -287,7 +287,7 @@ class Dependencies:
 
     def is_for(self, target: Target) -> bool:
         """Return whether the input supports some patch release of a target's Python."""
-        last = f"{target.python}.{_LAST_PATCH}"
+        last = f"{python_version(target.python)}.{_LAST_PATCH}"
         return self.requires_python is None or self.requires_python.contains(last, prereleases=True)
 
 
@@ -306,7 +306,8 @@ def may_hold(marker: Marker | None, target: Target, more: Mapping[str, AbstractS
 
 def _micros(marker: Marker | None, target: Target) -> set[int]:
     """Return the micro releases to test: every other one gives the same result as one of them."""
-    named = re.findall(rf"(?<![0-9.]){re.escape(target.python)}\.([0-9]{{1,4}})(?![0-9])", str(marker or ""))
+    version = re.escape(python_version(target.python))
+    named = re.findall(rf"(?<![0-9.]){version}\.([0-9]{{1,4}})(?![0-9])", str(marker or ""))
     return {0, _LAST_PATCH} | {max(int(micro) + step, 0) for micro in named for step in (-1, 0, 1)}
 
 

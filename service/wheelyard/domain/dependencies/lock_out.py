@@ -32,7 +32,7 @@ from wheelyard.domain.dependencies.requirements_file import (
 )
 from wheelyard.domain.dependencies.sources import read_poetry_git, read_pylock_vcs, read_uv_git
 from wheelyard.domain.packaging.coverage import serves
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_order, python_version
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import check_cost, read_toml
 from wheelyard.domain.untrusted.versions import read_version
@@ -167,8 +167,11 @@ def _left_out(text: str) -> str:
 
 
 def _marker(pythons: Iterable[str], every: set[str]) -> str:
-    some = sorted(set(pythons), key=read_version)
-    return "" if set(some) == every else "; " + " or ".join(f'python_version == "{python}"' for python in some)
+    # No marker tells a free-threaded build from the other one, so both of a version share an entry.
+    some = sorted({python_version(python) for python in pythons}, key=python_order)
+    if set(some) == {python_version(python) for python in every}:
+        return ""
+    return "; " + " or ".join(f'python_version == "{version}"' for version in some)
 
 
 def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, heads: Sequence[str]) -> str:
@@ -440,8 +443,8 @@ def _pythons_by_wheel(wheels: Sequence[ServedWheel]) -> dict[ServedWheel, list[s
     """Return a wheel for each Python, as few as possible, because an installer cannot choose between URLs by tags."""
     targets = list(dict.fromkeys(target for wheel in wheels for target in wheel.targets))
     chosen: dict[ServedWheel, list[str]] = {}
-    for python in sorted({target.python for target in targets}, key=read_version):
-        own = [target for target in targets if target.python == python]
+    for python in sorted({python_version(target.python) for target in targets}, key=python_order):
+        own = [target for target in targets if python_version(target.python) == python]
         best = max(wheels, key=lambda wheel: (_reach(wheel, own), _reach(wheel, targets)))
         chosen.setdefault(best, []).append(python)
     return chosen

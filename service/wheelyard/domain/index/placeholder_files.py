@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from packaging.version import Version
 
-from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.coverage import best_wheel, serves
 from wheelyard.domain.packaging.release import IndexFile, best_sdist, serves_python
 from wheelyard.domain.packaging.target import Target
 
@@ -49,6 +49,16 @@ def offer_files(
     hidden = placeholders is Placeholders.NONE or (placeholders is Placeholders.WHEELLESS and bool(usable))
     sdists = () if hidden else _sdists(upstream, usable, target)
     return OfferedFiles(files=(*upstream, *added), placeholders=sdists) if added or sdists else None
+
+
+def best_wheels(files: Iterable[IndexFile], target: Target) -> tuple[IndexFile, ...]:
+    """Return the wheel of each release that an installer on the target prefers; yanked ones are left out."""
+    by_version: dict[Version, dict[str, IndexFile]] = {}
+    for file in files:
+        if is_usable(file, target):
+            by_version.setdefault(file.version, {})[file.filename] = file
+    best = ((wheels, best_wheel(wheels, target)) for wheels in by_version.values())
+    return tuple(wheels[name] for wheels, name in best if name is not None)
 
 
 def _versions(files: Iterable[IndexFile], target: Target) -> frozenset[Version]:

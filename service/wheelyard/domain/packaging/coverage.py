@@ -14,8 +14,11 @@ from typing import Final
 from packaging.tags import Tag
 
 from wheelyard.domain.packaging.release import allows_python
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_order
 from wheelyard.domain.untrusted.file_names import find_wheel_name, read_wheel_name
+
+STABLE_ABIS: Final = frozenset({"abi3", "abi3t"})
+"""The ABI tags of modules that use the stable ABI alone; ``abi3t`` is that of free-threaded Pythons (PEP 803)."""
 
 _GENERIC: Final = re.compile(r"py[0-9]+")
 """Python tags that any implementation accepts, such as ``py3``."""
@@ -29,7 +32,9 @@ class WheelKind(StrEnum):
     PROGRAM = "program"
     """It serves every Python, from its glibc on: a program in a wheel, which uses no Python ABI."""
     ABI3 = "abi3"
-    """It serves its Python and newer ones, from its glibc on."""
+    """It serves its Python and newer ones of its kind, with the GIL or without, from its glibc on."""
+    ABI3T = "abi3t"
+    """It serves its Python and newer ones of both kinds, from its glibc on: ``abi3.abi3t`` (PEP 803)."""
     NATIVE = "native"
     """It serves its own Python, from its glibc on."""
     UNKNOWN = "unknown"
@@ -75,14 +80,16 @@ def best_wheel(filenames: Iterable[str], target: Target) -> str | None:
 
 def kind_of(filenames: Iterable[str]) -> WheelKind:
     """Return a release's kind, by any of its wheels."""
-    tags = frozenset(tag for filename in filenames for tag in wheel_tags(filename))
+    wheels = [wheel_tags(filename) for filename in filenames]
+    tags = frozenset(tag for one in wheels for tag in one)
     generic = {tag for tag in tags if tag.abi == "none" and _GENERIC.fullmatch(tag.interpreter)}
     if any(tag.platform == "any" for tag in generic):
         return WheelKind.PURE
     if generic:
         return WheelKind.PROGRAM
-    if any(tag.abi == "abi3" for tag in tags):
-        return WheelKind.ABI3
+    stable = [abis for one in wheels if (abis := {tag.abi for tag in one} & STABLE_ABIS)]
+    if stable:
+        return WheelKind.ABI3T if STABLE_ABIS in stable else WheelKind.ABI3
     return WheelKind.NATIVE if tags else WheelKind.UNKNOWN
 
 
@@ -90,12 +97,15 @@ def may_serve(built_for: Target, target: Target, kind: WheelKind) -> bool:
     """Return whether a wheel built for one target is expected to serve another."""
     same_python = built_for.python == target.python
     newer_python = built_for.version_info <= target.version_info
+    same_kind = built_for.is_free_threaded == target.is_free_threaded
     match kind:
         case WheelKind.PURE | WheelKind.UNKNOWN:
             return True
         case WheelKind.PROGRAM:
             return built_for.policy.serves(target.policy)
         case WheelKind.ABI3:
+            return newer_python and same_kind and built_for.policy.serves(target.policy)
+        case WheelKind.ABI3T:
             return newer_python and built_for.policy.serves(target.policy)
         case WheelKind.NATIVE:
             return same_python and built_for.policy.serves(target.policy)
@@ -157,6 +167,6 @@ def _own_first(building: Iterable[Target], target: Target) -> list[Target]:
     return sorted(building, key=lambda one: (one != target, _reach(one)))
 
 
-def _reach(target: Target) -> tuple[str, tuple[int, int], tuple[int, int]]:
+def _reach(target: Target) -> tuple[str, tuple[int, int], tuple[int, int, bool]]:
     """Return a sort key: targets whose wheels serve the most others come first."""
-    return target.policy.architecture, target.policy.glibc, target.version_info
+    return target.policy.architecture, target.policy.glibc, python_order(target.python)

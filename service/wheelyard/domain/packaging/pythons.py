@@ -32,7 +32,7 @@ def _runs(tag: Tag, requires_python: str) -> bool:
         return True  # of another implementation, whose versions are its own
     major, minor = int(match["major"]), int(match["minor"] or 0)
     newer = range(minor, _NEWEST[major] + 1)
-    is_exact = match["kind"] == "cp" and tag.abi != "abi3" and match["minor"] != ""
+    is_exact = match["kind"] == "cp" and tag.abi not in {"abi3", "abi3t"} and match["minor"] != ""
     return any(_allows(requires_python, major, one) for one in ([minor] if is_exact else newer))
 
 

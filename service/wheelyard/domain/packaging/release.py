@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelyard.domain.packaging.target import python_version
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement
@@ -165,8 +166,8 @@ def serves_python(file: IndexFile, python: str) -> bool:
 
 
 def allows_python(requires_python: str | None, python: str) -> bool:
-    """Return whether a Requires-Python allows a Python; a missing or invalid one allows any."""
-    return requires_python is None or _allows(requires_python, python)
+    """Return whether a Requires-Python allows a Python such as ``3.13t``; a missing or invalid one allows any."""
+    return requires_python is None or _allows(requires_python, python_version(python))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -7,7 +7,10 @@ from typing import Final, Self
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-_PYTHON: Final = re.compile(r"3\.(?:[1-9][0-9]?)")
+_PYTHON: Final = re.compile(r"3\.(?:[1-9][0-9]?)t?")
+_FREE_THREADED: Final = "t"
+"""What ends the name of a free-threaded Python, as in its own file names and tags (PEP 703)."""
+_FIRST_FREE_THREADED: Final = (3, 13)
 _POLICY: Final = re.compile(
     r"manylinux_(?P<major>[0-9]{1,9})_(?P<minor>[0-9]{1,9})_(?P<architecture>[a-z0-9_]{1,32})", re.ASCII
 )
@@ -85,7 +88,7 @@ class Target:
     """A CPython version on a platform."""
 
     python: str
-    """Major and minor version, such as ``3.13``."""
+    """Major and minor version, such as ``3.13``; ``3.13t`` is the free-threaded build of the same (PEP 703)."""
     policy: Policy
 
     @classmethod
@@ -101,8 +104,12 @@ class Target:
     @property
     def version_info(self) -> tuple[int, int]:
         """Return the Python version as numbers."""
-        major, minor = self.python.split(".")
-        return int(major), int(minor)
+        return python_order(self.python)[:2]
+
+    @property
+    def is_free_threaded(self) -> bool:
+        """Return whether its Python can run without the global interpreter lock."""
+        return is_free_threaded(self.python)
 
     @property
     def platform(self) -> str:
@@ -114,22 +121,24 @@ class Target:
         platforms = list(self.policy.platform_tags())
         interpreter = f"cp{self.version_info[0]}{self.version_info[1]}"
         # Without ABIs, packaging uses the running interpreter's, which may be a debug or free-threaded build.
-        native = cpython_tags(self.version_info, abis=[interpreter], platforms=platforms)
+        abi = f"{interpreter}{_FREE_THREADED}" if self.is_free_threaded else interpreter
+        native = cpython_tags(self.version_info, abis=[abi], platforms=platforms)
         return (*native, *compatible_tags(self.version_info, interpreter, platforms))
 
     def marker_environment(self, *, micro: int = 0) -> dict[str, str]:
         """Return the values of environment markers on this target (PEP 508), for one micro release of its Python."""
+        version = python_version(self.python)
         return {
             "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.{micro}",
+            "implementation_version": f"{version}.{micro}",
             "os_name": "posix",
             "platform_machine": self.policy.architecture,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",
             "platform_version": "",
-            "python_full_version": f"{self.python}.{micro}",
-            "python_version": self.python,
+            "python_full_version": f"{version}.{micro}",
+            "python_version": version,
             "sys_platform": "linux",
         }
 
@@ -139,8 +148,26 @@ class Target:
 
 def _checked_python(text: str) -> str:
     if _PYTHON.fullmatch(text) is None:
-        raise ValueError(f"{text[:_SHOWN]!r} is not a Python version of the form 3.13")
+        raise ValueError(f"{text[:_SHOWN]!r} is not a Python version of the form 3.13 or 3.13t")
+    if is_free_threaded(text) and python_order(text)[:2] < _FIRST_FREE_THREADED:
+        raise ValueError(f"there is no Python {text}: the first free-threaded one is 3.13t")
     return text
+
+
+def is_free_threaded(python: str) -> bool:
+    """Return whether a Python's name is that of a free-threaded build, such as ``3.13t``."""
+    return python.endswith(_FREE_THREADED)
+
+
+def python_version(python: str) -> str:
+    """Return the version of the language that a Python runs: ``3.13`` for ``3.13`` and for ``3.13t``."""
+    return python.removesuffix(_FREE_THREADED)
+
+
+def python_order(python: str) -> tuple[int, int, bool]:
+    """Return a sort key for the names of Pythons: by version, a free-threaded build after the other one."""
+    major, minor = python_version(python).split(".")
+    return int(major), int(minor), is_free_threaded(python)
 
 
 def uv_platform(policy: Policy) -> str | None:

@@ -18,7 +18,11 @@ from wheelyard.errors import UnknownTargetError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedTargets:
-    """The Pythons and platforms that somebody wants an sdist's wheels for; an empty tuple names all that there are."""
+    """The Pythons and platforms that somebody wants an sdist's wheels for.
+
+    An empty tuple names all that there are, but no free-threaded Pythons: many projects do not build for them yet, and
+    an upload should not end in failures that nobody asked for.
+    """
 
     pythons: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
@@ -29,7 +33,7 @@ class NamedTargets:
 
     def among(self, known: Sequence[Target]) -> tuple[Target, ...]:
         """Return the targets that they name; raise UnknownTargetError if one of them names none."""
-        pythons = self.pythons or tuple(dict.fromkeys(target.python for target in known))
+        pythons = self.pythons or tuple(dict.fromkeys(target.python for target in _ordinary(known)))
         platforms = self.platforms or tuple(dict.fromkeys(target.platform for target in known))
         found = tuple(one for one in known if one.python in pythons and one.platform in platforms)
         for python in self.pythons:
@@ -51,14 +55,19 @@ def _unknown(python: str, platform: str, known: Sequence[Target]) -> UnknownTarg
 
 
 def default_targets(targets: Iterable[Target], architectures: Collection[str]) -> tuple[Target, ...]:
-    """Return the targets to build for where nobody names any: all that a worker can build.
+    """Return the targets to build for where nobody names any: all that a worker can build, with the GIL.
 
     Without any worker these are all targets. An architecture without a worker must not be asked first, because
     everything else would wait for its build.
     """
-    known = tuple(targets)
+    known = _ordinary(tuple(targets))
     able = tuple(target for target in known if target.policy.architecture in architectures)
     return able or known
+
+
+def _ordinary(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Return the targets whose Python is not free-threaded; all of them if there are no others."""
+    return tuple(target for target in targets if not target.is_free_threaded) or tuple(targets)
 
 
 def usable_targets(

@@ -83,6 +83,8 @@ class EffectiveRecipe:
     """Extension modules that may be missing although the sdist has their sources."""
     is_pure: bool | None = None
     """True if a wheel without extension modules is correct, whatever the sdist has; None if not given."""
+    expected_gil: str | None = None
+    """``off`` if an extension module that switches the GIL of a free-threaded Python on is a failure."""
     test_apt: tuple[str, ...] = ()
     """Debian packages to install into the bare runtime image before verification."""
     test_apt_on: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_version
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.recipes.model import Rule, Source, When
 from wheelyard.domain.recipes.recipe import Recipe
@@ -90,6 +90,7 @@ MERGES: Final[Mapping[tuple[str, ...], tuple[str, Merge]]] = {
     ("expect", "extensions"): ("expected_extensions", _join),
     ("expect", "absent"): ("absent_extensions", _join),
     ("expect", "pure"): ("is_pure", _last),
+    ("expect", "gil"): ("expected_gil", _last),
     ("test", "apt"): ("test_apt", _join),
     ("test", "imports"): ("test_imports", _join),
     ("test", "commands"): ("test_commands", _join),
@@ -127,7 +128,7 @@ def mismatches(when: When, place: Place) -> tuple[str, ...]:
     target = place.target
     conditions = {
         "version": when.version is None or read_specifiers(when.version).contains(place.version, prereleases=True),
-        "python": when.python is None or read_specifiers(when.python).contains(target.python),
+        "python": when.python is None or read_specifiers(when.python).contains(python_version(target.python)),
         "suite": not when.suite or place.suite in when.suite,
         "policy": when.policy is None or policy_matches(when.policy, target.policy),
         "architecture": not when.architecture or target.policy.architecture in when.architecture,

@@ -168,6 +168,8 @@ class Expect(Section):
     """Extension modules that may be missing from the wheel although the sdist has their sources."""
     pure: Flag | None = None
     """True if a wheel without extension modules is correct although the sdist has sources of some."""
+    gil: Literal["off"] | None = None
+    """``off`` if no extension module may switch the GIL of a free-threaded Python on."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
