@@ -244,8 +244,8 @@ KEY = "ab" * 16
 
 def line(name: str, error: str | None = None, **more: object) -> bytes:
     """Write a line as an honest process reports it."""
-    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, "programs": [], "key": KEY}
-    said.update(more)
+    said: dict[str, object] = {"name": name, "error": error, "behind": None, "wants": None, "standard": False}
+    said |= {"programs": [], "key": KEY, **more}
     return json.dumps(said).encode() + b"\n"
 
 
