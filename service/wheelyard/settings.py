@@ -249,6 +249,10 @@ class Settings(BaseSettings):
     """Maximum number of queued builds of one token; 0 is no limit. Requests for applications leave a quarter of it
     free, and start further builds when earlier ones have left the queue. Build dependencies do not count."""
 
+    open_upload_bytes_per_token: Annotated[int, Field(ge=0)] = 32 * _GIB
+    """Maximum total size of the uploads of one token that wait for the end of their test; 0 is no limit. The database
+    stores these bytes meanwhile."""
+
     resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
     """Maximum number of resolver processes (uv) at the same time in one API or worker process. One caller gets at most
     half of them. Each may use 2 GiB of memory and two minutes."""

@@ -11,7 +11,7 @@ from wheelyard.domain.builds.build import BuildOrder, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.uploads import NewUpload, StoredUpload, Upload, UploadFilter, UploadPage, UploadState
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, UploadConflictError
+from wheelyard.errors import NotFoundError, UnauthenticatedError, UploadConflictError
 
 
 class MemoryUploads:
@@ -27,6 +27,7 @@ class MemoryUploads:
 
     async def submit(self, upload: NewUpload, order: BuildOrder, *, trace: Trace = NO_TRACE) -> StoredUpload:
         """Store the file with its build, or find the equal file."""
+        self._check_token(upload)
         held = await self.standing(upload.filename)
         if held is not None and (equal := held.answer(upload)) is not None:
             self._state.brought_parts.pop(upload.id, None)
@@ -35,10 +36,23 @@ class MemoryUploads:
         if entry is not None and entry.wheel.sha256 != upload.sha256:
             why = "the index has it" if entry.wheel.deleted_at is None else "the index had it before it was deleted"
             raise UploadConflictError(file=upload.filename, held=entry.wheel.sha256, ours=upload.sha256, why=why)
+        self._state.limits.check_upload_bytes(upload.size_bytes + self._open_bytes(upload.uploaded_by))
         submission = await self._builds.submit(order, requested_by=upload.uploaded_by, trace=trace)
         self._state.brought.append((upload, self._state.clock(), submission.build.id))
         self._state.record_change(upload_of(upload, submission.build.id))
         return StoredUpload(upload=self._read(len(self._state.brought) - 1), is_new=True)
+
+    def _check_token(self, upload: NewUpload) -> None:
+        _, token = self._state.tokens.get(upload.token_id or "", ("", None))
+        if upload.token_id is not None and (token is None or not token.is_live(self._state.clock())):
+            raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
+
+    def _open_bytes(self, uploaded_by: str) -> int:
+        own = [one for number, (one, *_) in enumerate(self._state.brought) if self._is_open(number)]
+        return sum(one.size_bytes for one in own if one.uploaded_by == uploaded_by)
+
+    def _is_open(self, number: int) -> bool:
+        return self._read(number).status in {Status.QUEUED, Status.RUNNING}
 
     async def discard(self, file_id: str) -> None:
         """Delete the parts of a file that is not stored."""

@@ -93,8 +93,10 @@ def stores(database: Database) -> Stores:
 
     builds, prebuilds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS), PostgresPrebuilds(database)
 
+    uploads = PostgresUploads(database, builds)
+
     def limit(limits: OpenLimits) -> None:
-        builds._limits = prebuilds._limits = limits
+        builds._limits = prebuilds._limits = uploads._limits = limits
 
     return Stores(
         builds=builds,
@@ -108,7 +110,7 @@ def stores(database: Database) -> Stores:
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         wheels=PostgresWheels(database),
-        uploads=PostgresUploads(database, builds),
+        uploads=uploads,
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         recipes=PostgresRecipes(database),

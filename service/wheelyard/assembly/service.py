@@ -134,7 +134,8 @@ def _upload_services(  # noqa: PLR0913  (assembly has many parts)
     stopping: asyncio.Event,
 ) -> UploadServices:
     """Make what takes files, on the disk of this process until they are in the database."""
-    store, folder = PostgresUploads(database, builds), StateDir(settings.state_dir).received
+    store = PostgresUploads(database, builds, limits=open_limits(settings))
+    folder = StateDir(settings.state_dir).received
 
     def check_room(wanted_bytes: int) -> None:
         check_free_space(settings.state_dir, settings.disk_floor_bytes, wanted_bytes=wanted_bytes)

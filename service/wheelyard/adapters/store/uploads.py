@@ -7,16 +7,17 @@ from typing import Final
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.access import LIVE, record_change
 from wheelyard.adapters.store.builds import PostgresBuilds
-from wheelyard.adapters.store.database import Connection, Database
+from wheelyard.adapters.store.database import Connection, Database, hold_caller
 from wheelyard.adapters.store.rows import Row, built_wheel_of, failure_of, readable, reading
+from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.builds.audit_entries import upload_of
 from wheelyard.domain.builds.build import BuildOrder, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.uploads import NewUpload, StoredUpload, Upload, UploadFilter, UploadPage
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, UploadConflictError
+from wheelyard.errors import NotFoundError, UnauthenticatedError, UploadConflictError
 
 _BATCH: Final = 64
 _DAY_SECONDS: Final = 86_400.0
@@ -42,6 +43,12 @@ values (%(id)s, %(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes
 """
 _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
+"""
+# A lock, so that the token is not revoked before the file is stored.
+_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for share"  # noqa: S608  (constants)
+_OPEN_BYTES: Final = b"""
+select coalesce(sum(f.size_bytes), 0)::bigint as size from builds b join brought_files f on f.build_id = b.id
+where b.status in ('queued', 'running') and f.uploaded_by = %(by)s
 """
 _FIND: Final = f"select {_COLUMNS} {_FROM} where f.filename = %(filename)s and f.superseded_at is null"
 _LIST: Final = f"""
@@ -97,9 +104,10 @@ class PostgresUploadBytes:
 class PostgresUploads(PostgresUploadBytes):
     """Store brought files in PostgreSQL."""
 
-    def __init__(self, database: Database, builds: PostgresBuilds) -> None:
+    def __init__(self, database: Database, builds: PostgresBuilds, *, limits: OpenLimits = NO_LIMITS) -> None:
         super().__init__(database)
         self._builds = builds
+        self._limits = limits
 
     async def submit(self, upload: NewUpload, order: BuildOrder, *, trace: Trace = NO_TRACE) -> StoredUpload:
         """Insert the file and its build, or find the equal file. The unique index decides."""
@@ -119,6 +127,7 @@ class PostgresUploads(PostgresUploadBytes):
             await connection.execute(_DISCARD, {"id": file_id})
 
     async def _submit(self, connection: Connection, upload: NewUpload, order: BuildOrder, trace: Trace) -> StoredUpload:
+        await _check_token(connection, upload)
         name = {"filename": upload.filename}
         row = await (await connection.execute(_HELD.encode(), name)).fetchone()
         held = None if row is None else _upload_of(row)
@@ -136,11 +145,19 @@ class PostgresUploads(PostgresUploadBytes):
             "build_id": uuid.UUID(submission.build.id),
         }
         await connection.execute(_INSERT, values)
+        await self._check_bytes(connection, upload)
         await record_change(connection, upload_of(upload, submission.build.id))
         row = await (await connection.execute(_FIND.encode(), name)).fetchone()
         if row is None:
             raise NotFoundError(kind="file", name=upload.filename)
         return StoredUpload(upload=_upload_of(row), is_new=True)
+
+    async def _check_bytes(self, connection: Connection, upload: NewUpload) -> None:
+        """Raise TooMuchOpenError if the sender's files that wait for their test are too large together."""
+        if self._limits.upload_bytes:
+            await hold_caller(connection, upload.uploaded_by)
+            row = await (await connection.execute(_OPEN_BYTES, {"by": upload.uploaded_by})).fetchone()
+            self._limits.check_upload_bytes(row["size"] if row else 0)
 
     async def find(self, filename: str) -> Upload:
         """Return the file that stands for a name; raise NotFoundError."""
@@ -166,6 +183,14 @@ class PostgresUploads(PostgresUploadBytes):
         rows = await self._database.fetch_all(_LIST, parameters)
         next_before = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return UploadPage(uploads=readable("file", rows[:limit], _read), next_before=next_before)
+
+
+async def _check_token(connection: Connection, upload: NewUpload) -> None:
+    """Raise UnauthenticatedError if the sender's token was revoked while the file was received, or has expired."""
+    if upload.token_id is None:
+        return
+    if await (await connection.execute(_VALID.encode(), {"token": uuid.UUID(upload.token_id)})).fetchone() is None:
+        raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
 
 
 async def _check_index(connection: Connection, upload: NewUpload) -> None:

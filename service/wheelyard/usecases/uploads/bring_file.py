@@ -23,6 +23,7 @@ from wheelyard.errors import (
     InvalidWheelError,
     PublishForbiddenError,
     TooMuchOpenError,
+    UnauthenticatedError,
     UploadConflictError,
     UploadInvalidError,
     UploadRefusedError,
@@ -107,7 +108,8 @@ class BringFile:
             InvalidWheelError: its parts do not agree.
             NoTargetFitsError: its tags fit nothing that it could be tested on.
             UploadConflictError: other bytes have its name.
-            TooMuchOpenError: the token, or everybody together, has too many builds that wait.
+            TooMuchOpenError: the token has too many builds or bytes that wait.
+            UnauthenticatedError: the token was revoked, or expired, while the file was sent.
         """
         project = self.check_name(filename, by=by)
         if problems := list(_false_digests(file, claims)):
@@ -123,6 +125,7 @@ class BringFile:
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
             uploaded_by=by.actor,
+            token_id=by.id,
             attestations=claims.attestations,
         )
         order = self._order(upload, wheel)
@@ -131,7 +134,7 @@ class BringFile:
         await self._save(file, upload)
         try:
             stored = await self._store.submit(upload, order, trace=trace)
-        except (UploadConflictError, TooMuchOpenError):
+        except (UploadConflictError, TooMuchOpenError, UnauthenticatedError):
             # Only for these is it certain that nothing was stored. After a lost connection the file may stand.
             await self._store.discard(upload.id)
             raise
