@@ -44,8 +44,8 @@ values (%(id)s, %(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes
 _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
 """
-# A lock, so that the token is not revoked before the file is stored.
-_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for share"  # noqa: S608  (constants)
+# A lock, so that the token is not revoked before the file is stored. It does not wait for notes of the token's use.
+_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for key share"  # noqa: S608  (constants)
 _OPEN_BYTES: Final = b"""
 select coalesce(sum(f.size_bytes), 0)::bigint as size from builds b join brought_files f on f.build_id = b.id
 where b.status in ('queued', 'running') and f.uploaded_by = %(by)s

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from wheelyard.api.body_limit import MAX_FORM_BYTES
 from wheelyard.errors import UploadInvalidError, UploadTooLargeError
@@ -24,10 +26,15 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def receive_body(request: Request, file: ReceivedFile, *, limit_bytes: int) -> None:
-    """Write the body of a request to a file; raise UploadTooLargeError or DiskFullError."""
+    """Write the body of a request to a file.
+
+    Raises:
+        UploadInvalidError: the connection was lost before the end.
+        UploadTooLargeError, DiskFullError: the file.
+    """
     check_length(request, limit_bytes=limit_bytes)
     pending = bytearray()
-    async for data in request.stream():
+    async for data in _stream(request):
         pending += data
         await _flush(pending, file, least=_FLUSH_BYTES)
     await _flush(pending, file)
@@ -60,7 +67,7 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
     """Read a multipart form, whose part ``content`` is written to a file.
 
     Raises:
-        UploadInvalidError: it is no form, or has too much in it.
+        UploadInvalidError: it is no form, has too much in it, or its connection was lost before its end.
         UploadTooLargeError, DiskFullError: the file.
     """
     check_length(request, limit_bytes=limit_bytes + MAX_FORM_BYTES)
@@ -71,7 +78,7 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
     reader = _FormReader()
     try:
         parser = MultipartParser(boundary, reader.callbacks)
-        async for data in request.stream():
+        async for data in _stream(request):
             parser.write(data)
             await _flush(reader.content, file, least=_FLUSH_BYTES)
         parser.finalize()
@@ -81,6 +88,15 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
         raise UploadInvalidError(problems=["its form ends in the middle"])
     await _flush(reader.content, file)
     return reader.form
+
+
+async def _stream(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body of a request; raise UploadInvalidError if the connection is lost before its end."""
+    try:
+        async for data in request.stream():
+            yield data
+    except ClientDisconnect as error:
+        raise UploadInvalidError(problems=["the connection was lost before its end"]) from error
 
 
 async def _flush(pending: bytearray, file: ReceivedFile, *, least: int = 1) -> None:
