@@ -19,7 +19,6 @@ from tests.unit.pipeline_harness import pack_wheel
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.uploads import PostgresUploadBytes
 
-
 IN_EVERY_RUN: Final = {(WORKER_KILLED, "verify"), (WORKER_KILLED, "uploaded"), (DATABASE_KILLED, "publish")}
 CASES: Final = [
     (fault, stage)

@@ -263,7 +263,8 @@ def _uploads(parts: ApiParts, order: RequestBuild) -> UploadServices:
     return UploadServices(
         bring=BringFile(plan=order, store=store, builds=parts.builds, logs=parts.logs, stopping=asyncio.Event()),
         store=store,
-        receive=lambda: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
+        receive=lambda _: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
+        receive_seconds=60,
         limit_bytes=4 << 20,
         wait_seconds=0,
     )

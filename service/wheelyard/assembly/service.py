@@ -53,9 +53,9 @@ from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
+from wheelyard.usecases.uploads.limits import UploadLimits, receive_file
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
-from wheelyard.wheel_files.received import ReceivedFile
 
 _SDISTS_SECONDS: Final = 2.0
 """How often brought sdists are looked for that have a wheel by now."""
@@ -140,13 +140,19 @@ def _upload_services(  # noqa: PLR0913  (assembly has many parts)
     def check_room(wanted_bytes: int) -> None:
         check_free_space(settings.state_dir, settings.disk_floor_bytes, wanted_bytes=wanted_bytes)
 
-    def receive() -> ReceivedFile:
-        return ReceivedFile(folder, limit_bytes=settings.limit_upload_bytes, check_room=check_room)
+    limits = UploadLimits(
+        per_minute=settings.uploads_per_minute,
+        bytes_per_minute=settings.upload_bytes_per_minute,
+        at_once=settings.concurrent_uploads,
+    )
 
     return UploadServices(
         bring=BringFile(plan=plan, store=store, builds=builds, logs=logs, stopping=stopping),
         store=store,
-        receive=receive,
+        receive=lambda caller: receive_file(
+            folder, limits, caller, limit_bytes=settings.limit_upload_bytes, check_room=check_room
+        ),
+        receive_seconds=settings.upload_receive_seconds,
         limit_bytes=settings.limit_upload_bytes,
         wait_seconds=settings.upload_wait_seconds,
     )

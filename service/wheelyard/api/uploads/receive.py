@@ -1,6 +1,7 @@
 """Receive files: as the whole body of a request, or as a part of a form. Nothing of them is kept in memory."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -88,6 +89,16 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
         raise UploadInvalidError(problems=["its form ends in the middle"])
     await _flush(reader.content, file)
     return reader.form
+
+
+@contextlib.asynccontextmanager
+async def arriving(seconds: float) -> AsyncIterator[None]:
+    """Raise UploadInvalidError if what is received in the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise UploadInvalidError(problems=[f"it has not arrived within {seconds:g} s"]) from error
 
 
 async def _stream(request: Request) -> AsyncIterator[bytes]:
