@@ -159,6 +159,15 @@ def _send(cluster: Cluster, name: str, content: bytes | Iterator[bytes], *, wait
     return cluster.http.post("/v1/files", params=query, content=content, headers=headers)
 
 
+def _try_to_send(cluster: Cluster, name: str, content: bytes) -> httpx.Response | None:
+    """Send it, and return the answer; None while the API or its database is away, as the fault may have it."""
+    try:
+        answer = _send(cluster, name, content)
+    except httpx.TransportError:
+        return None
+    return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+
 _TOKENS: Final[dict[str, str]] = {}
 
 
@@ -181,7 +190,7 @@ def _assert_survived(cluster: Cluster, fault: Fault, stage: str) -> Recovery:
     victim = Victim(build_id=build_id, worker=cluster.until_held(build_id, stage), stage=stage)
     assert cluster.http.get(f"/simple/{project}/").status_code == httpx.codes.NOT_FOUND
     with stopwatch() as elapsed, fault.strike(cluster, victim):
-        again = _send(cluster, name, content)
+        again = wait_for("an answer", lambda: _try_to_send(cluster, name, content), seconds=60)
         assert again.status_code == httpx.codes.ACCEPTED, again.text
         assert again.json()["build_id"] == build_id
         assert cluster.http.get(f"/simple/{project}/").status_code == httpx.codes.NOT_FOUND
