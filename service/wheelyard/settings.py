@@ -249,6 +249,25 @@ class Settings(BaseSettings):
     """Maximum number of queued builds of one token; 0 is no limit. Requests for applications leave a quarter of it
     free, and start further builds when earlier ones have left the queue. Build dependencies do not count."""
 
+    open_upload_bytes_per_token: Annotated[int, Field(ge=0)] = 32 * _GIB
+    """Maximum total size of the uploads of one token that wait for the end of their test; 0 is no limit. The database
+    stores these bytes meanwhile."""
+
+    uploads_per_minute: Annotated[int, Field(ge=0)] = 600
+    """Maximum number of uploads a minute with one token to one API process, after a burst of the same number; 0 is no
+    limit."""
+
+    upload_bytes_per_minute: Annotated[int, Field(ge=0)] = 8 * _GIB
+    """Maximum total size of the uploads with one token to one API process in a minute, after a burst of the same size;
+    0 is no limit. Smaller than ``limit_upload_bytes``, it is the limit of a file."""
+
+    concurrent_uploads: Annotated[int, Field(ge=0)] = 256
+    """Maximum number of uploads that one API process receives at the same time, of all tokens together; 0 is no limit.
+    One token may send ``concurrent_requests_per_token`` of them."""
+
+    upload_receive_seconds: Annotated[float, Field(gt=0)] = 1800.0
+    """Maximum time until an upload has arrived."""
+
     resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
     """Maximum number of resolver processes (uv) at the same time in one API or worker process. One caller gets at most
     half of them. Each may use 2 GiB of memory and two minutes."""

@@ -8,12 +8,12 @@ import pytest
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, NOWHERE, Stores
 
-from wheelyard.domain.access import Action, AuditFilter, OpenLimits
+from wheelyard.domain.access import Action, AuditFilter, OpenLimits, Scope
 from wheelyard.domain.builds.build import BuildOrder, SdistSource, SourceKind, Status
 from wheelyard.domain.builds.local_source import LocalKind, LocalOrigin
 from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.domain.index.uploads import UPLOAD_SCHEME, NewUpload, StoredUpload, UploadFilter, UploadState
-from wheelyard.errors import NotFoundError, TooMuchOpenError, UploadConflictError
+from wheelyard.errors import NotFoundError, TooMuchOpenError, UnauthenticatedError, UploadConflictError
 
 NAME = "demo-1.0-py3-none-any.whl"
 OTHERS = "cd" * 32
@@ -160,6 +160,33 @@ class BroughtContract:
             await submit(stores, brought("demo-1.1-py3-none-any.whl", OTHERS))
         with pytest.raises(NotFoundError):
             await stores.uploads.find("demo-1.1-py3-none-any.whl")
+
+    async def test_limit_of_bytes_counts_uploads_of_the_same_token_until_their_end(self, stores: Stores) -> None:
+        stores.limit(OpenLimits(upload_bytes=9))
+        first = await submit(stores, brought())
+        other = "demo-1.1-py3-none-any.whl"
+        with pytest.raises(TooMuchOpenError, match="at most 9 bytes of uploads in their test"):
+            await submit(stores, brought(other, OTHERS))
+        with pytest.raises(NotFoundError):
+            await stores.uploads.find(other)
+        assert len((await stores.builds.list_builds(BuildFilter())).builds) == 1
+        assert (await submit(stores, brought("demo-1.2-py3-none-any.whl", "ef" * 32, by="other (1)"))).is_new
+        await end(stores, first, PUBLISHED)
+        assert (await submit(stores, brought(other, OTHERS))).is_new
+
+    async def test_file_whose_token_was_revoked_while_it_was_sent_is_not_stored(self, stores: Stores) -> None:
+        token = await stores.tokens.create(
+            name="ci", scope=Scope.PUBLISH, publishes=("demo",), secret_digest="d", expires_at=None, created_by="tests"
+        )
+        upload = replace(brought(), token_id=token.id)
+        assert (await submit(stores, upload)).is_new
+        await stores.tokens.revoke(token.id, revoked_by="tests")
+        later = replace(brought("demo-1.1-py3-none-any.whl", OTHERS), token_id=token.id)
+        with pytest.raises(UnauthenticatedError, match="revoked"):
+            await submit(stores, later)
+        with pytest.raises(NotFoundError):
+            await stores.uploads.find(later.filename)
+        assert (await stores.uploads.find(NAME)).id == upload.id
 
     async def test_list_is_filtered_and_paged(self, stores: Stores) -> None:
         names = [f"demo-1.{number}-py3-none-any.whl" for number in range(3)]

@@ -9,6 +9,7 @@ from typing import Final
 from tests.hostile.corpus import HERE, Attack
 from tests.hostile.sdist_parts import MARK
 from tests.integration.container_harness import LIMITS, ContainerHarness, PackageRun
+from tests.unit.pipeline_harness import PURE
 
 from wheelyard.domain.builds.build import Build
 from wheelyard.domain.healing.healing import HealMode
@@ -16,7 +17,8 @@ from wheelyard.interfaces import Limits
 
 MIB: Final = 1 << 20
 SMALL: Final = replace(LIMITS, memory_bytes=256 * MIB, scratch_bytes=64 * MIB, processes=64, open_files=512)
-_USUAL_STAGES: Final = {"sdists": "build", "wheels": "repair"}
+LOG_BYTES: Final = 256 << 10
+_USUAL_STAGES: Final = {"sdists": "build", "wheels": "repair", "proofs": "verify"}
 """Where attacks of a kind are refused that do not say it themselves."""
 _OWN_FILES: Final = {"PYPROJECT": "pyproject.toml", "PKG_INFO": "PKG-INFO"}
 """Files of the project's, by the constant of an attack that has one of its own."""
@@ -28,7 +30,7 @@ _PYPROJECT: Final = (
 
 def run_of_build(harness: ContainerHarness, attack: Path, limits: Limits = SMALL, **more: bytes) -> PackageRun:
     """Give the build of a project whose backend runs an attack, not yet begun."""
-    return harness.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=256 << 10, heal=HealMode.ON)
+    return harness.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=LOG_BYTES, heal=HealMode.ON)
 
 
 def run_of(harness: ContainerHarness, attack: Attack) -> PackageRun:
@@ -39,11 +41,24 @@ def run_of(harness: ContainerHarness, attack: Attack) -> PackageRun:
             return harness.run_of("demo", sdist=content, sdist_filename=name, limits=SMALL, heal=HealMode.ON)
         case "wheels":
             return run_of_build(harness, HERE / "project" / "carrier.py", payload=attack.act("make")())
+        case "proofs":
+            return run_of_brought(harness, attack.act("make")(), _limits_of(attack))
         case _:
-            seconds = attack.facts.get("SECONDS", SMALL.time_seconds)
-            assert isinstance(seconds, int)
             own = {name: str(attack.facts[key]).encode() for key, name in _OWN_FILES.items() if key in attack.facts}
-            return run_of_build(harness, attack.path, replace(SMALL, time_seconds=seconds), **own)
+            return run_of_build(harness, attack.path, _limits_of(attack), **own)
+
+
+def run_of_brought(harness: ContainerHarness, wheel: bytes, limits: Limits = SMALL) -> PackageRun:
+    """Give the proof of a wheel that somebody brings, not yet begun."""
+    return harness.run_of(
+        "demo", sdist=wheel, sdist_filename=PURE, limits=limits, log_bytes=LOG_BYTES, heal=HealMode.ON
+    )
+
+
+def _limits_of(attack: Attack) -> Limits:
+    seconds = attack.facts.get("SECONDS", SMALL.time_seconds)
+    assert isinstance(seconds, int)
+    return replace(SMALL, time_seconds=seconds)
 
 
 def assert_ended_as_expected(run: PackageRun, build: Build, attack: Attack) -> None:
@@ -64,7 +79,7 @@ def assert_untouched(run: PackageRun, build: Build) -> None:
     """Hold a build to having published its own wheel, whatever was tried in it or beside it."""
     assert build.failure is None
     assert build.wheel is not None
-    assert build.wheel.filename == "demo-1.0-1.bookworm-py3-none-any.whl"
+    assert build.wheel.filename in {"demo-1.0-1.bookworm-py3-none-any.whl", PURE}
     assert "forged" not in build.wheel.imported_modules
     assert [MARK.encode() in content for content in run.index.files.values()] == [False]
 

@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.hostile.build_harness import SMALL, assert_ended_as_expected, assert_untouched, run_of, run_of_build
-from tests.hostile.corpus import BUILDS, HERE, SDISTS, WHEELS, Attack
+from tests.hostile.build_harness import (
+    LOG_BYTES,
+    SMALL,
+    assert_ended_as_expected,
+    assert_untouched,
+    run_of,
+    run_of_brought,
+    run_of_build,
+)
+from tests.hostile.corpus import BUILDS, HERE, PROOFS, SDISTS, WHEELS, Attack
 from tests.hostile.traces import changes, what_there_is
+from tests.hostile.wheel_parts import wheel_with
 from tests.integration.container_harness import ContainerHarness, PackageRun, open_harness
 
 from wheelyard.domain.builds.build import Build
@@ -71,6 +80,17 @@ def test_hostile_wheel_ends_as_expected_when_it_comes_out_of_a_container(ended: 
     assert_ended_as_expected(*ended[attack.path], attack)
 
 
+@pytest.mark.parametrize("attack", PROOFS.values(), ids=PROOFS)
+def test_brought_wheel_that_attacks_its_proof_ends_as_expected(ended: Ended, attack: Attack) -> None:
+    assert_ended_as_expected(*ended[attack.path], attack)
+
+
+@pytest.mark.parametrize("attack", [PROOFS["prints_without_end"]], ids=["prints_without_end"])
+def test_log_of_a_proof_that_prints_without_end_has_a_limit(ended: Ended, attack: Attack) -> None:
+    log = ended[attack.path][0].log()
+    assert LOG_BYTES / 2 < len(log) < 2 * LOG_BYTES
+
+
 @pytest.mark.parametrize("attack", FIGURES.values(), ids=FIGURES)
 def test_failure_at_a_limit_names_the_figure_that_was_reached(ended: Ended, attack: Attack) -> None:
     failure = ended[attack.path][1].failure
@@ -89,16 +109,27 @@ def test_log_of_terminal_escapes_is_kept_as_text_and_none_of_it_is_a_line_of_our
     ]
 
 
-async def what_it_finds(harness: ContainerHarness, probe: str, heading: str) -> dict[str, Any]:
-    run = run_of_build(harness, HERE / "probes" / f"{probe}.py")
+async def what_it_finds(run: PackageRun, heading: str) -> dict[str, Any]:
     assert (await run.go()).failure is None
     line = next(line for line in run.log().splitlines() if line.startswith(heading))
     found: dict[str, Any] = json.loads(line.removeprefix(heading))
     return found
 
 
-async def test_kernel_has_every_limit(harness: ContainerHarness) -> None:
-    found = await what_it_finds(harness, "limits", "limits: ")
+def run_of_probe(harness: ContainerHarness, probe: str, where: str) -> PackageRun:
+    """Give what runs a probe: a build, or the proof of a brought wheel whose module is the probe."""
+    path = HERE / "probes" / f"{probe}.py"
+    if where == "build":
+        return run_of_build(harness, path)
+    return run_of_brought(harness, wheel_with(**{"demo.py": path.read_bytes() + b"\nattack()\n"}))
+
+
+IN_BOTH: Final = pytest.mark.parametrize("where", ["build", "proof of a brought wheel"])
+
+
+@IN_BOTH
+async def test_kernel_has_every_limit(harness: ContainerHarness, where: str) -> None:
+    found = await what_it_finds(run_of_probe(harness, "limits", where), "limits: ")
     assert found["memory"] == [str(SMALL.memory_bytes)]
     # The two versions of cgroups say it differently; a kernel without either could not limit it, and has none to use.
     swap = (found["swap"], found["memory_and_swap"])
@@ -109,8 +140,9 @@ async def test_kernel_has_every_limit(harness: ContainerHarness) -> None:
     assert found["scratch"] == [SMALL.scratch_bytes] * 2
 
 
-async def test_every_way_out_of_the_sandbox_is_refused(harness: ContainerHarness) -> None:
-    found = await what_it_finds(harness, "sandbox", "probes: ")
+@IN_BOTH
+async def test_every_way_out_of_the_sandbox_is_refused(harness: ContainerHarness, where: str) -> None:
+    found = await what_it_finds(run_of_probe(harness, "sandbox", where), "probes: ")
     assert [name for name, refusal in found.items() if refusal is None] == []
     assert len(found) >= 40
 

@@ -94,8 +94,10 @@ def stores(database: Database) -> Stores:
 
     builds, prebuilds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS), PostgresPrebuilds(database)
 
+    uploads = PostgresUploads(database, builds, prebuilds)
+
     def limit(limits: OpenLimits) -> None:
-        builds._limits = prebuilds._limits = limits
+        builds._limits = prebuilds._limits = uploads._limits = limits
 
     return Stores(
         builds=builds,
@@ -109,7 +111,7 @@ def stores(database: Database) -> Stores:
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         wheels=PostgresWheels(database),
-        uploads=PostgresUploads(database, builds, prebuilds),
+        uploads=uploads,
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         recipes=PostgresRecipes(database),

@@ -289,7 +289,8 @@ def _uploads(parts: ApiParts, prebuilds: Prebuilds) -> UploadServices:
             plan=prebuilds.advance.request_build, store=store, builds=parts.builds, read_texts=read_identity_texts
         ),
         store=store,
-        receive=lambda: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
+        receive=lambda _: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
+        receive_seconds=60,
         limit_bytes=4 << 20,
         wait_seconds=0,
     )

@@ -1,8 +1,8 @@
 """Import the modules of a wheel, each top-level one in its own process, and continue after a crash.
 
-Imported code controls its process, so it can forge the report of its own module. It cannot forge the report of another
-top-level module, which is written to a pipe that only the other process has. The processes run one after the other
-(docs/decisions/0029).
+Imported code controls its process, so it can forge the report of its own module, if it searches the process' memory for
+the key of the report. It cannot forge the report of another top-level module, which is written to a pipe that only the
+other process has. The processes run one after the other (docs/decisions/0029).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ _MOST_PROGRAMS = 5
 _MOST_ENDINGS = 20
 """The maximum number of crashed modules in a report."""
 _LINE_BYTES = 16 << 10
+_KEY_BYTES = 16
 _TEXT_LENGTH = 500
 """The length at which the program below cuts texts."""
 _BLOCK = 1 << 16
@@ -49,10 +51,14 @@ _NOT_TRIED = "it was not tried, because too many modules before it ended the int
 # lines that name folders, and lines of code only in those files that its fourth argument names. Such a line may look
 # for "sitedir" in the frame that runs it, as those of setuptools' -nspkg.pth files do.
 #
-# Reports go to a private descriptor, one JSON line per module; a module that ends the process leaves no line.
+# Reports go to a private descriptor, one JSON line per module; a module that ends the process leaves no line. Each line
+# has the key that came on standard input, so that a line which anything else writes does not count.
 _PROGRAM = """
 import importlib, json, os, site, sys
 import_module, dumps, write, leave = importlib.import_module, json.dumps, os.write, os._exit
+key = os.read(0, 100).decode()
+nothing = os.open(os.devnull, os.O_RDONLY)
+os.dup2(nothing, 0), os.close(nothing)
 descriptor, sitedir, first_of_all, obeyed, parents, *names = sys.argv[1:]
 descriptor, obeyed, parents = int(descriptor), json.loads(obeyed), json.loads(parents)
 del sys.argv[1:]
@@ -116,7 +122,7 @@ for name in names:
         line = {"name": name, "error": text(error), "behind": behind, "wants": wants, "standard": standard}
     else:
         line = {"name": name, "error": None, "behind": None, "wants": None, "standard": False}
-    line["programs"] = wanted_programs[:5]
+    line["programs"], line["key"] = wanted_programs[:5], key
     line["gil"] = bool(gil_enabled()) if is_free else None
     write(descriptor, dumps(line).encode() + b"\\n")
 leave(0)
@@ -278,15 +284,16 @@ def _import_group(
 
 def _import_run(names: Sequence[str], interpreter: _Interpreter) -> tuple[list[dict[str, Any]], str | None]:
     """Import modules in one process; return its reports of the first ones, and the problem of the next one."""
+    key = secrets.token_hex(_KEY_BYTES)
     reader, writer = os.pipe()
-    with os.fdopen(reader, "rb", buffering=0) as report:
+    with os.fdopen(reader, "rb", buffering=0) as report, _pipe_of(key) as stdin:
         try:
             # LD_BIND_NOW: a missing symbol must show now, not at its first call (ld.so(8)).
             process = subprocess.Popen(
                 interpreter.command(writer, names),
                 env={**interpreter.env, "LD_BIND_NOW": "1"},
                 pass_fds=[writer],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 cwd="/",
                 start_new_session=True,
             )
@@ -294,20 +301,33 @@ def _import_run(names: Sequence[str], interpreter: _Interpreter) -> tuple[list[d
             os.close(writer)
         most = _LINE_BYTES * (len(names) + 1)
         said, code = _listen(process, report.fileno(), most=most)
-    return ([], _FORGED) if len(said) > most else read_report(said, names, code)
+    return ([], _FORGED) if len(said) > most else read_report(said, names, code, key=key)
 
 
-def read_report(said: bytes, names: Sequence[str], code: int) -> tuple[list[dict[str, Any]], str | None]:
+@contextlib.contextmanager
+def _pipe_of(text: str) -> Iterator[int]:
+    """Yield the descriptor of a pipe that holds a short text."""
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, text.encode())
+        os.close(writer)
+        yield reader
+    finally:
+        os.close(reader)
+
+
+def read_report(said: bytes, names: Sequence[str], code: int, *, key: str) -> tuple[list[dict[str, Any]], str | None]:
     """Return the reports of an ended process, and the problem of the first module without one.
 
-    A line about a module out of turn, or in another form than that of the program above, is a forgery: it
-    breaks the module whose turn it was. Anything else is noise of a program that writes to descriptors at random.
+    A line without the process' key, about a module out of turn, or in another form than that of the program above, is a
+    forgery: it breaks the module whose turn it was. Anything else is noise of a program that writes to descriptors at
+    random.
     """
     lines: list[dict[str, Any]] = []
     for line in said.split(b"\n")[:-1]:
         if (found := _read_object(line)) is None or "name" not in found:
             continue
-        if len(lines) == len(names) or not _is_result(found, names[len(lines)]):
+        if len(lines) == len(names) or not _is_result(found, names[len(lines)], key):
             return lines[: len(names) - 1], _FORGED
         lines.append(found)
     if len(lines) == len(names):
@@ -369,11 +389,13 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _is_result(said: Mapping[str, Any], name: str) -> bool:
+def _is_result(said: Mapping[str, Any], name: str, key: str) -> bool:
     texts = ("error", "behind", "wants")
-    has_form = said.keys() == {"name", "standard", "programs", "gil", *texts} and isinstance(said["standard"], bool)
+    has_form = said.keys() == {"name", "standard", "programs", "gil", "key", *texts}
+    has_form = has_form and isinstance(said["standard"], bool)
     return (
         has_form
+        and said["key"] == key
         and _are_programs(said["programs"])
         and (said["gil"] is None or isinstance(said["gil"], bool))
         and said["name"] == name

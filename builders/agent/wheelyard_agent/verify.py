@@ -90,6 +90,8 @@ class _Environment:
         self._inbox = inbox
         self._scratch = scratch
         self._seal: SealedTree | None = None
+        self._native: Sequence[Path] = ()
+        """The native files of the wheel, found before its code could change it."""
         self.folder = scratch / "venv"
         self.env = clean_environment(scratch / "home")
         self.python = str(self.folder / "bin" / "python")
@@ -110,6 +112,7 @@ class _Environment:
         _install([str(self._inbox / self._job["wheel"])], uv, self.python, self.env)
         if self._watch is not None:
             self._watch.install(self.site)
+        self._native = installed_files(self._inbox / self._job["wheel"], self.site)
         shared = [folder for folder in _SHARED if os.getpid() == 1 and folder.is_dir()]
         self._seal = SealedTree([self._scratch, *shared])
 
@@ -153,7 +156,7 @@ class _Environment:
 
     def resolve_libraries(self) -> Resolution:
         """Return how the libraries that the wheel's native files need are resolved."""
-        return resolve_libraries(installed_files(self._inbox / self._job["wheel"], self.site), self.site, env=self.env)
+        return resolve_libraries(self._native, self.site, env=self.env)
 
     def _settle(self, module: str) -> None:
         """Restore the environment for the next module; fail if a changed file cannot be restored."""

@@ -5,6 +5,7 @@ A route reads straight from a store what needs no decision; what changes somethi
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -81,8 +82,10 @@ class UploadServices:
     bring: BringFile
     build_source: BuildSource
     store: UploadStore
-    receive: Callable[[], ReceivedFile]
-    """Makes room for a file that is about to be received."""
+    receive: Callable[[str], AbstractContextManager[ReceivedFile]]
+    """Makes room for a file that is about to be received from a token, by its id, within its limits."""
+    receive_seconds: float
+    """Maximum time until a file has arrived."""
     limit_bytes: int
     """Maximum size of a file."""
     wait_seconds: float

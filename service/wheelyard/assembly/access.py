@@ -68,6 +68,7 @@ def open_limits(settings: Settings) -> OpenLimits:
         requests=settings.open_requests_per_token,
         items=settings.open_items_per_token,
         builds=settings.queued_builds_per_token,
+        upload_bytes=settings.open_upload_bytes_per_token,
     )
 
 

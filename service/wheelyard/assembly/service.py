@@ -58,10 +58,10 @@ from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.usecases.uploads.build_source import BuildSource
+from wheelyard.usecases.uploads.limits import UploadLimits, receive_file
 from wheelyard.usecases.uploads.sdists import ReadSdists
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
-from wheelyard.wheel_files.received import ReceivedFile
 
 _SDISTS_SECONDS: Final = 2.0
 """How often brought sdists are looked for that have a wheel by now."""
@@ -136,14 +136,18 @@ def _upload_services(
 ) -> UploadServices:
     """Make what takes files, on the disk of this process until they are in the database."""
     settings, database = backends.parts.settings, backends.database
-    store = PostgresUploads(database, builds, PostgresPrebuilds(database, limits=open_limits(settings)))
+    open_work = open_limits(settings)
+    store = PostgresUploads(database, builds, PostgresPrebuilds(database, limits=open_work), limits=open_work)
     folder = StateDir(settings.state_dir).received
 
     def check_room(wanted_bytes: int) -> None:
         check_free_space(settings.state_dir, settings.disk_floor_bytes, wanted_bytes=wanted_bytes)
 
-    def receive() -> ReceivedFile:
-        return ReceivedFile(folder, limit_bytes=settings.limit_upload_bytes, check_room=check_room)
+    limits = UploadLimits(
+        per_minute=settings.uploads_per_minute,
+        bytes_per_minute=settings.upload_bytes_per_minute,
+        at_once=settings.concurrent_uploads,
+    )
 
     return UploadServices(
         bring=BringFile(
@@ -158,7 +162,10 @@ def _upload_services(
             plan=prebuilds.advance.request_build, store=store, builds=builds, read_texts=read_identity_texts
         ),
         store=store,
-        receive=receive,
+        receive=lambda caller: receive_file(
+            folder, limits, caller, limit_bytes=settings.limit_upload_bytes, check_room=check_room
+        ),
+        receive_seconds=settings.upload_receive_seconds,
         limit_bytes=settings.limit_upload_bytes,
         wait_seconds=settings.upload_wait_seconds,
     )

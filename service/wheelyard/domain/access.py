@@ -95,6 +95,8 @@ class OpenLimits:
     """Unfinished items of these requests."""
     builds: int = 0
     """Builds in the queue."""
+    upload_bytes: int = 0
+    """Bytes of uploads that wait for the end of their test."""
 
     def check_requests(self, requests: int, items: int) -> None:
         """Raise TooMuchOpenError if these are too many, the new one included."""
@@ -108,6 +110,10 @@ class OpenLimits:
         """
         limit = max(1, self.builds * 3 // 4) if for_prebuild and self.builds else self.builds
         _check("builds in the queue", builds, limit, "WHEELYARD_QUEUED_BUILDS_PER_TOKEN")
+
+    def check_upload_bytes(self, size: int) -> None:
+        """Raise TooMuchOpenError if this is too much, the new upload included."""
+        _check("bytes of uploads in their test", size, self.upload_bytes, "WHEELYARD_OPEN_UPLOAD_BYTES_PER_TOKEN")
 
 
 NO_LIMITS: Final = OpenLimits()

@@ -415,10 +415,12 @@ class TooMuchOpenError(CallerError):
     code = "too-much-open"
     retryable = True
 
-    def __init__(self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60) -> None:
+    def __init__(
+        self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60, whose: str = "One token"
+    ) -> None:
         self.what, self.limit, self.setting, self.retry_after_seconds = what, limit, setting, retry_after_seconds
         super().__init__(
-            f"One token may have at most {limit} {what} at the same time.",
+            f"{whose} may have at most {limit} {what} at the same time.",
             f"Wait until some are finished, or cancel some. An operator can raise {setting}.",
         )
 

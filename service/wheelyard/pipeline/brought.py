@@ -5,8 +5,8 @@ Resolve and publish are those of every build; ``pipeline/steps.py`` decides whic
 
 import asyncio
 import calendar
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -24,11 +24,18 @@ from wheelyard.domain.packaging.pythons import oldest_allowed
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.errors import (
+    BuildTimeoutError,
+    DiskLimitError,
     DownloadFailedError,
     HashMismatchError,
     InvalidWheelError,
+    OpenFilesLimitError,
+    OutOfMemoryError,
+    OutputLimitError,
+    ProcessLimitError,
     ProjectError,
     RepairFailedError,
+    UntrustedOutputError,
     WheelClaimsFalseError,
     WheelsMissingError,
 )
@@ -36,6 +43,7 @@ from wheelyard.pipeline.build import MAX_EPOCH
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, known
+from wheelyard.pipeline.limits import GrantedLimits, grant_limits
 from wheelyard.pipeline.prepare import builder_of, source_of
 from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
 from wheelyard.pipeline.verify import verify
@@ -47,6 +55,16 @@ T = TypeVar("T")
 _OLDEST_EPOCH: Final = 315532800
 """The beginning of 1980, the oldest time that a zip file can hold."""
 _SHOWN_PATHS: Final = 10
+_LIMIT_ERRORS: Final = (
+    BuildTimeoutError,
+    DiskLimitError,
+    OpenFilesLimitError,
+    OutOfMemoryError,
+    OutputLimitError,
+    ProcessLimitError,
+    UntrustedOutputError,
+)
+"""What ends the proof at once: a wheel that hangs on one target hangs on each of them, for the whole time limit."""
 
 
 async def fetch_wheel(job: Job, tools: Tools) -> Job:
@@ -241,9 +259,11 @@ def _describe_path(path: SearchPath) -> str:
 async def prove_everywhere(job: Job, tools: Tools) -> Job:
     """Verify the wheel on every target of the catalogue that its tags claim, on this order's architecture.
 
+    All proofs together have the time limit of one stage, without the time in which images are made.
+
     Raises:
         NoTargetFitsError: its tags claim none; repair may have corrected them.
-        ProjectError: what ``verify`` raises first, with all targets that it fails on.
+        ProjectError: what ``verify`` raises first, with all targets that it fails on, or the limit that it reaches.
     """
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(check_wheel, repaired.path, order)
@@ -254,12 +274,16 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     wheels: list[Wheel] = []
     failures: list[tuple[str, ProjectError]] = []
     results: list[tuple[str, str]] = []
+    time_limit = _TimeLimit(grant_limits(order.recipe, tools.limits), Stage.VERIFY)
     for builder in served:
         place = f"{builder.suite} with Python {builder.python}"
         await job.note(f"proof on {place}")
         try:
-            proven = await verify(await _on(builder, job, tools), tools)
-        except WheelsMissingError as error:  # no fault of this wheel: it is proven again when there are others
+            there = await _on(builder, job, tools)
+            async with time_limit.running():
+                proven = await verify(there, tools)
+        except (WheelsMissingError, *_LIMIT_ERRORS) as error:
+            # A missing wheel is no fault of this one: it is proven again when there are others.
             error.add_place(place)
             raise
         except ProjectError as error:
@@ -274,6 +298,28 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     wheel = _combine(wheels)
     warnings = [*_warn_of_floor(file), *_warn_of_untried(file, served)]
     return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *warnings)))
+
+
+class _TimeLimit:
+    """The time limit of a stage that has several parts."""
+
+    def __init__(self, granted: GrantedLimits, stage: Stage) -> None:
+        self._granted = granted
+        self._stage = stage
+        self._used_seconds = 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Count the time of a block; raise BuildTimeoutError once all blocks together have taken too long."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(self._granted.limits.time_seconds - self._used_seconds):
+                yield
+        except TimeoutError as error:
+            raise self._granted.timed_out(self._stage, self._used_seconds + loop.time() - begun) from error
+        finally:
+            self._used_seconds += loop.time() - begun
 
 
 def _join_failures(failures: Sequence[tuple[str, ProjectError]], results: Sequence[tuple[str, str]]) -> ProjectError:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,16 +33,22 @@ class RequestLimit:
         self._what = what
         self._per_minute = per_minute
         self._elapsed = elapsed
+        self._lock = threading.Lock()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, caller: str) -> None:
-        """Count one use; raise TooManyRequestsError if none is left."""
-        self.check(caller)
-        if self._per_minute:
-            self._bucket(caller).level -= 1
+    def take(self, caller: str, amount: float = 1) -> None:
+        """Count one use, or an amount; raise TooManyRequestsError if none is left. Threads may call it."""
+        with self._lock:
+            self._check(caller)
+            if self._per_minute:
+                self._bucket(caller).level -= amount
 
     def check(self, caller: str) -> None:
         """Raise TooManyRequestsError if no use is left, without counting one."""
+        with self._lock:
+            self._check(caller)
+
+    def _check(self, caller: str) -> None:
         if not self._per_minute or (level := self._bucket(caller).level) >= 1:
             return
         seconds = math.ceil((1 - level) * _SECONDS_PER_MINUTE / self._per_minute)
@@ -62,7 +69,8 @@ class RequestLimit:
 class ParallelLimit:
     """Limits how often each caller does something at the same time; 0 is no limit."""
 
-    def __init__(self, *, what: str, most: int, setting: str) -> None:
+    def __init__(self, *, what: str, most: int, setting: str, whose: str = "One token") -> None:
+        self._whose = whose
         self._what = what
         self._most = most
         self._setting = setting
@@ -71,7 +79,9 @@ class ParallelLimit:
     def check(self, caller: str) -> None:
         """Raise TooMuchOpenError if the caller may not begin another one now."""
         if self._most and self._running.get(caller, 0) >= self._most:
-            raise TooMuchOpenError(what=self._what, limit=self._most, setting=self._setting, retry_after_seconds=5)
+            raise TooMuchOpenError(
+                what=self._what, limit=self._most, setting=self._setting, retry_after_seconds=5, whose=self._whose
+            )
 
     @contextlib.contextmanager
     def hold(self, caller: str) -> Iterator[None]:

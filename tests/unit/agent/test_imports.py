@@ -239,18 +239,13 @@ def test_errors_in_a_circle_have_an_end(python: Site) -> None:
     assert python.imported(circle=text)["circle"].error == "ValueError: one, after ValueError: two"
 
 
+KEY = "ab" * 16
+
+
 def line(name: str, error: str | None = None, **more: object) -> bytes:
     """Write a line as an honest process reports it."""
-    said = {
-        "name": name,
-        "error": error,
-        "behind": None,
-        "wants": None,
-        "standard": False,
-        "programs": [],
-        "gil": None,
-        **more,
-    }
+    nothing: dict[str, object] = {"behind": None, "wants": None, "standard": False, "programs": [], "gil": None}
+    said = {"name": name, "error": error, "key": KEY, **nothing, **more}
     return json.dumps(said).encode() + b"\n"
 
 
@@ -270,7 +265,31 @@ for number in range(3, 64):
 """
 
 
-@pytest.mark.parametrize("then", ["", "os._exit(0)", "raise SystemExit", "os.close(number)", "os.fork()"])
+ENDS = pytest.mark.parametrize("then", ["", "os._exit(0)", "raise SystemExit", "os.close(number)", "os.fork()"])
+
+
+@ENDS
+def test_module_cannot_report_its_own_import_blindly(python: Site, then: str) -> None:
+    results = python.imported(before_it="", forger=FORGE.format(names=["forger"], then=then), after_it="")
+    assert (results["forger"].is_broken, results["forger"].error) == (True, "its code wrote a report of its own import")
+    assert (results["before_it"].error, results["after_it"].error) == (None, None)
+
+
+def test_key_of_the_report_is_nowhere_but_in_the_process(python: Site) -> None:
+    text = """
+import os, sys
+key = sys.modules["__main__"].key
+assert len(key) == 32
+shown = [*sys.orig_argv, *sys.argv, *os.environ.values()]
+for name in ("cmdline", "environ"):
+    shown.append(open(f"/proc/self/{name}").read())
+assert not [one for one in shown if key in one], shown
+assert sys.stdin.read() == ""
+"""
+    assert python.imported(seeker=text)["seeker"].error is None
+
+
+@ENDS
 def test_module_cannot_report_another_modules_import(python: Site, then: str) -> None:
     forger = FORGE.format(names=["forger", "honest", "broken"], then=then)
     results = python.imported(before_it="", forger=forger, broken="raise ImportError('no')", after_it="")
@@ -384,7 +403,7 @@ lines = st.one_of(
 
 @given(names=names, said=st.lists(lines, max_size=6).map(b"".join), code=st.integers(-64, 255))
 def test_whatever_is_written_proves_no_module_out_of_turn(names: list[str], said: bytes, code: int) -> None:
-    found, broken = read_report(said, names, code)
+    found, broken = read_report(said, names, code, key=KEY)
     assert [one["name"] for one in found] == names[: len(found)]
     assert (broken is None) == (len(found) == len(names))
     assert broken is None or len(found) < len(names)
@@ -401,18 +420,20 @@ def test_whatever_is_written_proves_no_module_out_of_turn(names: list[str], said
         line("demo", programs=[1]),
         line("demo", programs=["git"] * 6),
         line("demo", more=1),
+        line("demo", key="cd" * 16),
+        line("demo", key=None),
         line("demo") + line("other"),
         line("demo") * 2,
     ],
 )
 def test_line_of_a_module_that_no_honest_process_writes_is_a_forgery(said: bytes) -> None:
-    assert read_report(said, ["demo"], 0) == ([], "its code wrote a report of its own import")
+    assert read_report(said, ["demo"], 0, key=KEY) == ([], "its code wrote a report of its own import")
 
 
 @pytest.mark.parametrize(
     "noise", [b"[" * 100_000, b'{"number": ' + b"9" * 5000 + b"}", b"\xff", b"", b'{"kind": "report"}', b'["name"]']
 )
 def test_noise_in_a_report_is_ignored(noise: bytes) -> None:
-    found, broken = read_report(noise + b"\n" + line("demo") + noise + b"\n", ["demo"], 0)
+    found, broken = read_report(noise + b"\n" + line("demo") + noise + b"\n", ["demo"], 0, key=KEY)
     assert ([one["name"] for one in found], broken) == (["demo"], None)
-    assert read_report(noise + b"\n", ["demo"], 3) == ([], "it ended the interpreter with code 3")
+    assert read_report(noise + b"\n", ["demo"], 3, key=KEY) == ([], "it ended the interpreter with code 3")

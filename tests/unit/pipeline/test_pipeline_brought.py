@@ -1,5 +1,6 @@
 """A wheel that others built: unchanged if it is right, corrected if not, and proven on all that its tags claim."""
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -24,16 +25,18 @@ from tests.unit.pipeline_harness import (
     pack_wheel,
 )
 
-from wheelyard.domain.builds.build import SdistSource, SourceKind, Wheel
+from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage, Wheel
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Policy
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
+    BuildTimeoutError,
     ExtensionMissingError,
     InvalidWheelError,
     NoTargetFitsError,
     OwnProjectError,
+    ProjectError,
     RepairFailedError,
     UntrustedOutputError,
     VerifyFailedError,
@@ -317,6 +320,31 @@ async def test_failed_proof_names_all_targets_that_it_fails_on(tmp_path: Path) -
         ("bookworm with Python 3.13", False),
         ("trixie with Python 3.13", True),
     ]
+
+
+@pytest.mark.parametrize("code", ["memory-limit", "disk-limit", "process-limit", "open-files-limit"])
+async def test_wheel_that_reaches_a_limit_is_not_tried_on_the_other_targets(tmp_path: Path, code: str) -> None:
+    async def greedy(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("failure", code=code)
+
+    pipeline = bringing(tmp_path, COMPLIANT)
+    with pytest.raises(ProjectError, match=r"^On bullseye with Python 3\.13: ") as caught:
+        await go(pipeline, leaving(), greedy, honest_verify, honest_verify)
+    assert caught.value.code == code
+    assert len(pipeline.engine.runs) == 2
+
+
+async def test_all_proofs_together_have_the_time_limit_of_one_stage(tmp_path: Path) -> None:
+    async def slow(agent: ScriptedAgent) -> None:
+        await asyncio.sleep(0.6)
+        await honest_verify(agent)
+
+    pipeline = bringing(tmp_path, COMPLIANT, recipe=EffectiveRecipe(time_seconds=1))
+    with pytest.raises(BuildTimeoutError, match=r"^On bookworm with Python 3\.13: .* 1 seconds, at 1\.") as caught:
+        await go(pipeline, leaving(), slow, slow, slow)
+    assert caught.value.stage == Stage.VERIFY
+    assert len(pipeline.engine.runs) == 3
 
 
 async def test_targets_that_a_proof_fails_on_are_named_up_to_a_limit(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def wheel(filename: str = NAME, **members: bytes) -> bytes:
 async def bring(harness: WebHarness, name: str = NAME) -> str:
     """Bring a wheel as its API would; gives its build's id."""
     uploads = harness.api.services.uploads
-    with uploads.receive() as file:
+    with uploads.receive("bringer") as file:
         file.write(wheel(name))
         token = (await harness.api.services.sessions.sign_in(TOKEN, address="here")).token
         upload = await uploads.bring(file, name, UploadClaims(), by=token)

@@ -7,12 +7,13 @@ from typing import Final
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.access import LIVE, record_change
 from wheelyard.adapters.store.builds import PostgresBuilds
-from wheelyard.adapters.store.database import Connection, Database
+from wheelyard.adapters.store.database import Connection, Database, hold_caller
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.rows import Row, built_wheel_of, failure_of, readable, reading
 from wheelyard.adapters.store.wheels import record_sdist, replace_sdist, wheels_of_sdist
+from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.builds.audit_entries import upload_of
 from wheelyard.domain.builds.build import BuildOrder, Failure, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
@@ -28,7 +29,7 @@ from wheelyard.domain.index.uploads import (
 )
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, SdistNotBuiltError, UploadConflictError
+from wheelyard.errors import NotFoundError, SdistNotBuiltError, UnauthenticatedError, UploadConflictError
 
 _BATCH: Final = 64
 _DAY_SECONDS: Final = 86_400.0
@@ -87,6 +88,14 @@ values (%(id)s, %(filename)s, %(project)s, %(version)s, %(sha256)s, %(size_bytes
 _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
   and not exists (select from builds where sdist->>'kind' = 'local' and sdist->>'url' = 'upload:' || %(id)s::text)
+"""
+# A lock, so that the token is not revoked before the file is stored. It does not wait for notes of the token's use.
+_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for key share"  # noqa: S608  (constants)
+_OPEN_BYTES: Final = b"""
+select coalesce(sum(f.size_bytes), 0)::bigint as size from brought_files f
+where f.uploaded_by = %(by)s
+  and (exists (select from builds b where b.id = f.build_id and b.status in ('queued', 'running'))
+       or exists (select from prebuilds p where p.id = f.request_id and p.finished_at is null))
 """
 _FIND: Final = f"select {_COLUMNS} {_FROM} where f.filename = %(filename)s and f.superseded_at is null"
 _LIST: Final = f"""
@@ -167,10 +176,18 @@ class PostgresUploadBytes:
 class PostgresUploads(PostgresUploadBytes):
     """Store brought files in PostgreSQL."""
 
-    def __init__(self, database: Database, builds: PostgresBuilds, prebuilds: PostgresPrebuilds) -> None:
+    def __init__(
+        self,
+        database: Database,
+        builds: PostgresBuilds,
+        prebuilds: PostgresPrebuilds,
+        *,
+        limits: OpenLimits = NO_LIMITS,
+    ) -> None:
         super().__init__(database)
         self._builds = builds
         self._prebuilds = prebuilds
+        self._limits = limits
 
     async def submit(self, upload: NewUpload, order: BuildOrder, *, trace: Trace = NO_TRACE) -> StoredUpload:
         """Insert the file and its build, or find the equal file."""
@@ -208,8 +225,8 @@ class PostgresUploads(PostgresUploadBytes):
         async with self._database.transaction() as connection:
             await connection.execute(_DISCARD, {"id": file_id})
 
-    @staticmethod
-    async def _submit(connection: Connection, upload: NewUpload, order: _Order) -> StoredUpload:
+    async def _submit(self, connection: Connection, upload: NewUpload, order: _Order) -> StoredUpload:
+        await _check_token(connection, upload)
         name = {"filename": upload.filename}
         row = await (await connection.execute(_HELD.encode(), name)).fetchone()
         held = None if row is None else _upload_of(row)
@@ -228,12 +245,20 @@ class PostgresUploads(PostgresUploadBytes):
             "request_id": followed.request_id,
         }
         await connection.execute(_INSERT, values)
+        await self._check_bytes(connection, upload)
         change = upload_of(upload, build_id=followed.build_id, request_id=followed.request_id)
         await record_change(connection, change)
         row = await (await connection.execute(_FIND.encode(), name)).fetchone()
         if row is None:
             raise NotFoundError(kind="file", name=upload.filename)
         return StoredUpload(upload=_upload_of(row), is_new=True)
+
+    async def _check_bytes(self, connection: Connection, upload: NewUpload) -> None:
+        """Raise TooMuchOpenError if the sender's files that wait for their test are too large together."""
+        if self._limits.upload_bytes:
+            await hold_caller(connection, upload.uploaded_by)
+            row = await (await connection.execute(_OPEN_BYTES, {"by": upload.uploaded_by})).fetchone()
+            self._limits.check_upload_bytes(row["size"] if row else 0)
 
     async def find(self, filename: str) -> Upload:
         """Return the file that stands for a name; raise NotFoundError."""
@@ -259,6 +284,14 @@ class PostgresUploads(PostgresUploadBytes):
         rows = await self._database.fetch_all(_LIST, parameters)
         next_before = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return UploadPage(uploads=readable("file", rows[:limit], _read), next_before=next_before)
+
+
+async def _check_token(connection: Connection, upload: NewUpload) -> None:
+    """Raise UnauthenticatedError if the sender's token was revoked while the file was received, or has expired."""
+    if upload.token_id is None:
+        return
+    if await (await connection.execute(_VALID.encode(), {"token": upload.token_id})).fetchone() is None:
+        raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
 
 
 async def _check_index(connection: Connection, upload: NewUpload) -> None:

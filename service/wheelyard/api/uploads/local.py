@@ -11,7 +11,7 @@ from wheelyard.api.index_access import Links
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.builds import LocalSourceQuery, SubmittedBuildView, build_path
 from wheelyard.api.services import Services
-from wheelyard.api.uploads.receive import receive_body
+from wheelyard.api.uploads.receive import arriving, receive_body
 from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.uploads.build_source import SourceClaims
 
@@ -79,8 +79,9 @@ async def build_local(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an
         tag=about.tag,
     )
     uploads.build_source.check(claims, by=caller)
-    with uploads.receive() as file:
-        await receive_body(request, file, limit_bytes=uploads.limit_bytes)
+    with uploads.receive(caller.id) as file:
+        async with arriving(uploads.receive_seconds):
+            await receive_body(request, file, limit_bytes=uploads.limit_bytes)
         submission = await uploads.build_source(file, claims, by=caller, trace=trace)
     response.headers["Location"] = build_path(submission.build.id)
     if submission.build.status is Status.SUCCEEDED:

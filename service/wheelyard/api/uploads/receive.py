@@ -1,14 +1,16 @@
 """Receive files: as the whole body of a request, or as a part of a form. Nothing of them is kept in memory."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from wheelyard.api.body_limit import MAX_FORM_BYTES
 from wheelyard.errors import UploadInvalidError, UploadTooLargeError
@@ -25,10 +27,15 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def receive_body(request: Request, file: ReceivedFile, *, limit_bytes: int) -> None:
-    """Write the body of a request to a file; raise UploadTooLargeError or DiskFullError."""
+    """Write the body of a request to a file.
+
+    Raises:
+        UploadInvalidError: the connection was lost before the end.
+        UploadTooLargeError, DiskFullError: the file.
+    """
     check_length(request, limit_bytes=limit_bytes)
     pending = bytearray()
-    async for data in request.stream():
+    async for data in _stream(request):
         pending += data
         await _flush(pending, file, least=_FLUSH_BYTES)
     await _flush(pending, file)
@@ -68,7 +75,7 @@ async def receive_form(request: Request, file: ReceivedFile, *, limit_bytes: int
     """Read a multipart form, whose part ``content`` is written to a file.
 
     Raises:
-        UploadInvalidError: it is no form, or has too much in it.
+        UploadInvalidError: it is no form, has too much in it, or its connection was lost before its end.
         UploadTooLargeError, DiskFullError: the file.
     """
 
@@ -105,7 +112,7 @@ async def receive_files(request: Request, begin: BeginFile, *, limit_bytes: int)
     reader = _FormReader(begin)
     try:
         parser = MultipartParser(boundary, reader.callbacks)
-        async for data in request.stream():
+        async for data in _stream(request):
             parser.write(data)
             await reader.flush(least=_FLUSH_BYTES)
         parser.finalize()
@@ -115,6 +122,25 @@ async def receive_files(request: Request, begin: BeginFile, *, limit_bytes: int)
         raise UploadInvalidError(problems=["its form ends in the middle"])
     await reader.flush()
     return reader.form
+
+
+@contextlib.asynccontextmanager
+async def arriving(seconds: float) -> AsyncIterator[None]:
+    """Raise UploadInvalidError if what is received in the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise UploadInvalidError(problems=[f"it has not arrived within {seconds:g} s"]) from error
+
+
+async def _stream(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body of a request; raise UploadInvalidError if the connection is lost before its end."""
+    try:
+        async for data in request.stream():
+            yield data
+    except ClientDisconnect as error:
+        raise UploadInvalidError(problems=["the connection was lost before its end"]) from error
 
 
 async def _flush(pending: bytearray, file: ReceivedFile, *, least: int = 1) -> None:

@@ -13,7 +13,7 @@ from wheelyard.api.problems import Problem, give_reason, problem_response, statu
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.files import MOST_TARGETS, FileListView, FilesQuery, FileView, UploadQuery
 from wheelyard.api.services import Services
-from wheelyard.api.uploads.receive import UploadForm, receive_body, receive_form
+from wheelyard.api.uploads.receive import UploadForm, arriving, receive_body, receive_form
 from wheelyard.domain.index.uploads import SdistWheels, Upload, UploadState
 from wheelyard.domain.prebuilds.sdists import NamedTargets
 from wheelyard.domain.untrusted.json_text import check_storable, read_json
@@ -90,8 +90,9 @@ async def upload(request: Request, services: Services, caller: Caller, links: Li
     is built for.
     """
     uploads = services.uploads
-    with uploads.receive() as file:
-        form = await receive_form(request, file, limit_bytes=uploads.limit_bytes)
+    with uploads.receive(caller.id) as file:
+        async with arriving(uploads.receive_seconds):
+            form = await receive_form(request, file, limit_bytes=uploads.limit_bytes)
         filename, claims = _read_form(form)
         taken = await uploads.bring(file, filename, claims, by=caller, trace=trace)
     done = await uploads.bring.wait(taken, seconds=uploads.wait_seconds)
@@ -221,8 +222,9 @@ async def upload_file(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an
     uploads = services.uploads
     uploads.bring.check_name(about.filename, by=caller)
     claims = UploadClaims(digests={"sha256": about.sha256} if about.sha256 else {}, targets=about.targets)
-    with uploads.receive() as file:
-        await receive_body(request, file, limit_bytes=uploads.limit_bytes)
+    with uploads.receive(caller.id) as file:
+        async with arriving(uploads.receive_seconds):
+            await receive_body(request, file, limit_bytes=uploads.limit_bytes)
         taken = await uploads.bring(file, about.filename, claims, by=caller, trace=trace)
     done = await uploads.bring.wait(taken, seconds=uploads.wait_seconds if about.wait else 0)
     response.status_code = _status_of(done)

@@ -51,6 +51,8 @@ class NewUpload:
     sha256: str
     size_bytes: int
     uploaded_by: str
+    token_id: str | None = None
+    """The token of its sender, which must be valid until it is stored; None if no token sent it."""
     attestations: tuple[Mapping[str, object], ...] = ()
     """Attestations (PEP 740) exactly as they were sent; nothing here has verified them."""
 

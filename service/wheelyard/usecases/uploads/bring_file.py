@@ -25,6 +25,7 @@ from wheelyard.errors import (
     InvalidWheelError,
     PublishForbiddenError,
     TooMuchOpenError,
+    UnauthenticatedError,
     UploadConflictError,
     UploadInvalidError,
     UploadRefusedError,
@@ -117,7 +118,8 @@ class BringFile:
             NoTargetFitsError: its tags or its Requires-Python fit nothing that it could be tested on.
             UnknownTargetError: a target is named that there is not.
             UploadConflictError: other bytes have its name, or the release has another sdist.
-            TooMuchOpenError: the token, or everybody together, has too many builds that wait.
+            TooMuchOpenError: the token, or everybody together, has too many builds or bytes that wait.
+            UnauthenticatedError: the token was revoked, or expired, while the file was sent.
         """
         project = self.check_name(filename, by=by)
         if problems := list(_false_digests(file, claims)):
@@ -130,6 +132,7 @@ class BringFile:
             sha256=file.digests["sha256"],
             size_bytes=file.size_bytes,
             uploaded_by=by.actor,
+            token_id=by.id,
             attestations=claims.attestations,
         )
         if filename.endswith(".whl"):
@@ -141,7 +144,7 @@ class BringFile:
         await self._save(file, upload)
         try:
             stored = await submit()
-        except (UploadConflictError, TooMuchOpenError):
+        except (UploadConflictError, TooMuchOpenError, UnauthenticatedError):
             # Only for these is it certain that nothing was stored. After a lost connection the file may stand.
             await self._store.discard(upload.id)
             raise

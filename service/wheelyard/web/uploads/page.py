@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from packaging.utils import canonicalize_name
 
 from wheelyard.api.authentication import CSRF_FIELD
-from wheelyard.api.uploads.receive import UploadForm, receive_files
+from wheelyard.api.uploads.receive import UploadForm, arriving, receive_files
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.healing.findings import Finding
 from wheelyard.domain.healing.wheel_claims import claim_findings
@@ -113,13 +113,14 @@ async def _receive(context: PageContext, opened: contextlib.ExitStack) -> _Sent:
         except (CallerError, ProjectError) as error:
             sent.refusals.append(Refusal(filename=filename[:_LONGEST_NAME], error=error))
             return None
-        file = opened.enter_context(uploads.receive())
+        file = opened.enter_context(uploads.receive(context.token.id))
         sent.files.append((filename, file))
         return file
 
     if not context.request.headers.get("Content-Type", "").startswith(_FORM):
         context.check_csrf(None)
-    form = await receive_files(context.request, begin, limit_bytes=uploads.limit_bytes)
+    async with arriving(uploads.receive_seconds):
+        form = await receive_files(context.request, begin, limit_bytes=uploads.limit_bytes)
     context.check_csrf(form.one(CSRF_FIELD))
     if not len(sent):
         raise InvalidRequestError(problems=["choose a file"])
