@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.brought_contract import NAME, PUBLISHED, brought, bytes_of, order_of
-from tests.contract.samples import BEGINNING, TARGET, sample_failure, sample_order, sample_wheel
+from tests.contract.samples import BEGINNING, TARGET, sample_order, sample_wheel
 from tests.contract.stores import FAILURE, Stores
 
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
@@ -167,7 +167,7 @@ class SdistUploadContract:
         await give_up(stores, stored)
         found = await stores.uploads.find(SDIST)
         assert (found.state, found.build_id, found.is_done) == (UploadState.REFUSED, build_id, True)
-        assert found.failure == sample_failure()
+        assert found.failure == FAILURE.failure
 
     async def test_refusal_without_a_build_has_the_reason_of_the_request(self, stores: Stores) -> None:
         await give_up(stores, await bring(stores), reason="its recipe says no", hint="Ask the recipe.")
