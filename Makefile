@@ -73,6 +73,10 @@ test-toolchains: setup ## Build real projects in Rust, Fortran, Java and with Ba
 test-images: setup ## Make a runtime image twice and compile Python twice, compare their files, and refresh an image
 	@$(VENV)/pytest tests/integration/test_image_content.py tests/integration/test_image_refresh.py -m "slow_images or not slow_images"
 
+.PHONY: test-pythons
+test-pythons: setup ## Compile a free-threaded Python, and build and prove wheels for it, in some minutes
+	@$(VENV)/pytest tests/integration/test_free_threaded.py -m slow_pythons
+
 .PHONY: test-engines
 test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes
 	@$(VENV)/pytest tests/integration/test_engines.py -m slow_engines

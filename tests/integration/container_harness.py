@@ -112,6 +112,7 @@ class PackageRun:
     harness: ContainerHarness
     project: str
     suite: str = SUITE
+    python: str = TARGET.python
     limits: Limits = LIMITS
     log_bytes: int = 1 << 20
     log_bytes_per_second: int = 4 << 20
@@ -230,7 +231,7 @@ class PackageRun:
                 size_bytes=sdist.size_bytes,
                 kind=SourceKind(sdist.kind),
             ),
-            target=TARGET,
+            target=replace(TARGET, python=self.python),
             builder=self.suite,
             recipe_digest=self.recipe.digest,
             recipe=self.recipe,
@@ -256,7 +257,7 @@ class PackageRun:
             heal=HealRules(mode=self.heal),
             read_needs=read_needs,
             repositories=self.repositories,
-            builders=(BuilderChoice(suite=self.suite, python=TARGET.python, policy=TARGET.policy),),
+            builders=(BuilderChoice(suite=self.suite, python=self.python, policy=TARGET.policy),),
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

@@ -64,6 +64,8 @@ WHEEL: Final[dict[str, Any]] = {
             "platform": "manylinux_2_36_x86_64",
             "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
             "runtime_image": f"sha256:{_SHA256}",
+            "threading": [],
+            "free_threading": None,
         }
     ],
     "builder_image": f"sha256:{_SHA256}",
@@ -148,6 +150,8 @@ FAILURE: Final[dict[str, Any]] = {
             "remedy": 'Put into the recipe: apt = ["libyaml-dev"].',
         }
     ],
+    "changes": [],
+    "proofs": [],
 }
 
 FAILED_BUILD: Final[dict[str, Any]] = {

@@ -200,6 +200,8 @@ async def test_brought_wheel_shows_what_was_changed_and_where_it_was_proven(harn
             "platform": "manylinux_2_41_x86_64",
             "imported_modules": ["yaml"],
             "runtime_image": "i",
+            "threading": [],
+            "free_threading": None,
         }
     ]
 

@@ -206,6 +206,15 @@ async def adopt_recipe_on_page(harness: WebHarness) -> str:
     return "pyyaml"
 
 
+async def bring_on_page(harness: WebHarness) -> str:
+    await furnish(harness)
+    page = await harness.see("/upload")
+    files = {"content": (BROUGHT, make_wheel(BROUGHT), "application/octet-stream")}
+    answer = await harness.browser.post("/upload", data={"csrf_token": page.csrf}, files=files)
+    assert answer.status_code == 303, answer.text
+    return BROUGHT
+
+
 PAGES: dict[str, tuple[Change, str]] = {
     "/sign-in": (sign_in, "session.opened"),
     "/sign-out": (sign_out, "session.closed"),
@@ -220,6 +229,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "/requests": (order_on_page, "request.made"),
     "/requests/{request_id}/cancel": (cancel_order_on_page, "request.cancelled"),
     "/index/check": (mend_on_page, "wheel.mended"),
+    "/upload": (bring_on_page, "file.uploaded"),
     "/recipes/{name}/adopt": (adopt_recipe_on_page, "recipe.adopted"),
 }
 

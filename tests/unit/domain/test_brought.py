@@ -20,7 +20,8 @@ def served(catalogue: Catalogue, tag: str, requires_python: str | None = None) -
     return [f"{one.suite} {one.python}" for one in builders]
 
 
-ALL = [f"{suite} {python}" for suite in ("bullseye", "bookworm", "trixie") for python in ("3.13", "3.11")]
+ALL = [f"{suite} {python}" for suite in ("bullseye", "bookworm", "trixie") for python in ("3.13", "3.13t", "3.11")]
+ORDINARY = [one for one in ALL if not one.endswith("t")]
 
 
 @pytest.mark.parametrize(
@@ -28,11 +29,12 @@ ALL = [f"{suite} {python}" for suite in ("bullseye", "bookworm", "trixie") for p
     [
         ("py3-none-any", ALL),
         ("py2.py3-none-manylinux1_x86_64", ALL),
-        ("cp38-abi3-manylinux_2_17_x86_64", ALL),
+        ("cp38-abi3-manylinux_2_17_x86_64", ORDINARY),
         ("cp312-abi3-manylinux_2_17_x86_64", [one for one in ALL if one.endswith("3.13")]),
         ("cp311-cp311-manylinux_2_36_x86_64", ["bookworm 3.11", "trixie 3.11"]),
         ("cp313-cp313-linux_x86_64", [one for one in ALL if one.endswith("3.13")]),
         ("cp313-cp313-manylinux_2_38_x86_64", ["trixie 3.13"]),
+        ("cp313-cp313t-manylinux_2_36_x86_64", ["bookworm 3.13t", "trixie 3.13t"]),
     ],
 )
 def test_wheel_is_proven_on_each_target_that_its_tags_claim(
@@ -42,14 +44,14 @@ def test_wheel_is_proven_on_each_target_that_its_tags_claim(
 
 
 def test_requires_python_narrows_the_targets(catalogue: Catalogue) -> None:
-    assert served(catalogue, "py3-none-any", ">=3.12") == [one for one in ALL if one.endswith("3.13")]
+    assert served(catalogue, "py3-none-any", ">=3.12") == [one for one in ALL if not one.endswith("3.11")]
 
 
 @pytest.mark.parametrize(
     "tag",
     [
         "cp312-cp312-manylinux_2_17_x86_64",
-        "cp313-cp313t-manylinux_2_17_x86_64",
+        "cp314-cp314t-manylinux_2_17_x86_64",
         "cp313-cp313-musllinux_1_2_x86_64",
         "cp313-cp313-win_amd64",
         "cp313-cp313-macosx_11_0_arm64",
@@ -114,7 +116,7 @@ def test_policy_is_read_from_a_tag_and_its_older_names(tag: str, policy: str | N
     assert (None if found is None else str(found)) == policy
 
 
-@pytest.mark.parametrize("tag", ["cp39-cp39-linux_x86_64", "cp313-cp313t-manylinux_2_28_x86_64", "py2-none-any"])
+@pytest.mark.parametrize("tag", ["cp39-cp39-linux_x86_64", "cp314-cp314t-manylinux_2_28_x86_64", "py2-none-any"])
 def test_wheel_for_no_python_of_the_catalogue_is_audited_all_the_same(catalogue: Catalogue, tag: str) -> None:
     chosen = choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)
     assert (chosen.python, chosen.policy.architecture) == ("3.13", "x86_64")

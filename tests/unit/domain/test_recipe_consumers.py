@@ -63,6 +63,7 @@ USES = {
     "expected_extensions": Use(modules=(*REPAIR, *VERIFY), tried=JOBS),
     "absent_extensions": Use(modules=REPAIR, tried=JOBS),
     "is_pure": Use(modules=REPAIR, tried=JOBS),
+    "expected_gil": Use(modules=VERIFY, tried="integration/test_free_threaded.py"),
     "test_imports": Use(modules=VERIFY, tried=KEYS),
     "test_commands": Use(modules=VERIFY, tried=KEYS),
     "test_requires": Use(modules=VERIFY, tried=KEYS),

@@ -54,6 +54,7 @@ def test_every_key_has_its_effect() -> None:
         log_bytes=3 << 19,
         expected_extensions=("demo._c",),
         absent_extensions=("demo._win",),
+        expected_gil="off",
         test_apt=("libglib2.0-0",),
         test_imports=("demo",),
         test_commands=("python smoke.py",),

@@ -1,0 +1,1 @@
+"""Extension modules that differ in how they get on without the GIL."""
