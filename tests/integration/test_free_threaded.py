@@ -30,7 +30,7 @@ async def test_proof_says_of_each_module_what_becomes_of_the_gil_and_of_threads(
     build = await run.go()
     assert build.status is Status.SUCCEEDED, run.log()
     wheel = known(build.wheel)
-    assert "-cp313-cp313t-manylinux_" in wheel.filename
+    assert "-cp313-cp313t-manylinux" in wheel.filename
     (proof,) = wheel.proofs
     assert proof.python == PYTHON
     found = {one.module: (one.gil_off, one.survives_threads) for one in proof.threading}

@@ -314,6 +314,14 @@ CRATES: Final = (
 )
 
 REFUSES: Final = (
+    # PyO3 and CFFI refuse the first free-threaded Pythons.
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"\b([\w.-]{1,40}+ does not support the free-threaded build[^\n\"]{0,200}+)",
+        "it refuses this free-threaded Python: {0}",
+        "Ask for the Python without the t, which has the GIL, or for a newer free-threaded one.",
+        name="python",
+    ),
     sign(
         FindingKind.PROJECT_REFUSES,
         r"error: #error \"?+([^\n\"]{1,300}+)",
