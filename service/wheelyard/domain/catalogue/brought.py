@@ -15,11 +15,16 @@ def builders_served(
 ) -> tuple[BuilderChoice, ...]:
     """Return the builders on whose targets an installer accepts a wheel, in their order.
 
+    Free-threaded Pythons count if a tag names one, or if no other Python accepts the wheel. Pure wheels run on any
+    Python, and few of their users have such a one.
+
     Raises:
         NoTargetFitsError: There is none.
     """
     targets = {Target(python=one.python, policy=one.policy): one for one in builders}
     served = targets_served(filename, requires_python, targets)
+    if not any(tag.abi.endswith("t") for tag in wheel_tags(filename)):
+        served = frozenset(target for target in served if not target.is_free_threaded) or served
     if not served:
         raise NoTargetFitsError(wheel=filename, requires_python=requires_python, known=list(map(str, targets)))
     return tuple(builder for target, builder in targets.items() if target in served)
