@@ -313,8 +313,11 @@ class _TimeLimit:
         """Count the time of a block; raise BuildTimeoutError once all blocks together have taken too long."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        # The first part has the stage's own limit. A second one at the same moment would cancel the removal of the
+        # container, which the first one has begun.
+        remaining = self._granted.limits.time_seconds - self._used_seconds if self._used_seconds else None
         try:
-            async with asyncio.timeout(self._granted.limits.time_seconds - self._used_seconds):
+            async with asyncio.timeout(remaining):
                 yield
         except TimeoutError as error:
             raise self._granted.timed_out(self._stage, self._used_seconds + loop.time() - begun) from error
