@@ -230,7 +230,9 @@ def _wait_behind_the_gate(cluster: Cluster) -> None:
 WORKER_KILLED: Final = Fault(name="kill -9 of the worker", strike=kill_worker, failures=_LOST, must_fail=True)
 WORKER_FROZEN: Final = Fault(name="worker frozen, then woken", strike=freeze_worker, failures=_LOST, must_fail=True)
 API_KILLED: Final = Fault(name="kill -9 of the API", strike=kill_api)
-DATABASE_KILLED: Final = Fault(name="kill -9 of PostgreSQL", strike=kill_database, failures=_LOST)
+DATABASE_KILLED: Final = Fault(
+    name="kill -9 of PostgreSQL", strike=kill_database, failures=_LOST | {"database-unavailable"}
+)
 DATABASE_RESTARTED: Final = Fault(name="PostgreSQL restarted", strike=restart_database, failures=_LOST)
 DEVPI_KILLED: Final = Fault(name="kill -9 of devpi", strike=kill_devpi, failures=_INDEX_AWAY)
 CONTAINER_KILLED: Final = Fault(
