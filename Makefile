@@ -54,12 +54,12 @@ test-first-images:
 .PHONY: test-parts
 test-parts:
 	@$(call timed,integration tests,$(VENV)/pytest $(SECOND_TRY) tests/integration)
-	@$(call timed,hostile tests,$(VENV)/pytest $(SECOND_TRY) tests/hostile)
 
 .PHONY: test-services
 test-services:
 	@$(call timed,acceptance tests,$(VENV)/pytest $(SECOND_TRY) tests/acceptance)
 	@$(call timed,fault tests,$(VENV)/pytest $(SECOND_TRY) tests/faults)
+	@$(call timed,hostile tests,$(VENV)/pytest $(SECOND_TRY) tests/hostile)
 
 .PHONY: test-unit
 test-unit: venv ## Run the unit tests only: no engine, no database, seconds
