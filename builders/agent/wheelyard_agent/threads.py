@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from wheelyard_agent.imports import ImportResult
 
 _THREADS = 8
 _SECONDS = 20
+_SECONDS_OF_ALL = 120
+"""How long all modules of a wheel may take: the proof has a time limit, and this must not be what reaches it."""
 _MOST_ALONE = 50
 """The maximum number of modules that are imported again, each in a process of its own."""
 _MOST_CALLED = 20
@@ -79,12 +82,18 @@ def read_gil(
 def try_threads(modules: Sequence[str], *, python: str, env: Mapping[str, str]) -> dict[str, bool]:
     """Use modules from eight threads at once; return whether each one survived.
 
-    A module is left out if one thread already crashes it or does not end in time: that says nothing about threads.
+    A module is left out if one thread already crashes it, which says nothing about threads, if its calls do not end in
+    time, or if there is no time left.
     """
     survived: dict[str, bool] = {}
+    end = time.monotonic() + _SECONDS_OF_ALL
     for name in modules[:_MOST_CALLED]:
+        if time.monotonic() > end:
+            break
         if _ends_well(name, 1, python=python, env=env):
-            survived[name] = _ends_well(name, _THREADS, python=python, env=env) is not False
+            ends_well = _ends_well(name, _THREADS, python=python, env=env)
+            if ends_well is not None:
+                survived[name] = ends_well
     return survived
 
 
@@ -96,17 +105,10 @@ def report_states(states: Mapping[str, bool], survived: Mapping[str, bool]) -> l
 def _ends_well(name: str, threads: int, *, python: str, env: Mapping[str, str]) -> bool | None:
     """Return whether a program that uses a module ends well; None if it does not end in time."""
     command = [python, "-I", "-W", "ignore", "-c", _PROGRAM, name, str(threads)]
-    nowhere = subprocess.DEVNULL
+    no = subprocess.DEVNULL
     try:
         process = subprocess.run(
-            command,
-            env=dict(env),
-            cwd="/",
-            stdin=nowhere,
-            stdout=nowhere,
-            stderr=nowhere,
-            timeout=_SECONDS,
-            check=False,
+            command, env=env, cwd="/", stdin=no, stdout=no, stderr=no, timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return None

@@ -21,7 +21,7 @@ from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.healing.wheel_claims import invalid_wheel
 from wheelyard.domain.packaging.pythons import oldest_allowed
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import Target, python_version
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.errors import (
     BuildTimeoutError,
@@ -190,7 +190,7 @@ async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
             brought=True,
             wheel=built.path.name,
             sdist=job.sdist.name if job.sdist is not None else None,
-            python_version=order.target.python,
+            python_version=python_version(order.target.python),
             platform=order.target.platform,
             build_tag=tag,
             epoch=built.epoch,

@@ -56,10 +56,23 @@ class Called:
 """,
             False,
         ),
+        (
+            """
+import threading, time
+class Called:
+    def __init__(self):
+        if threading.active_count() > 2:
+            time.sleep(60)
+""",
+            None,
+        ),
         ("import os\nclass Called:\n    def __init__(self):\n        os.abort()\n", None),
     ],
 )
-def test_only_what_one_thread_survives_is_tried_by_eight(tmp_path: Path, code: str, *, survives: bool | None) -> None:
+def test_only_what_one_thread_survives_is_tried_by_eight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, *, survives: bool | None
+) -> None:
+    monkeypatch.setattr("wheelyard_agent.threads._SECONDS", 5)
     Path(tmp_path, "used.py").write_text(code)
     program = tmp_path / "python"
     # -I ignores PYTHONPATH, so the module's folder comes by a program in Python's place.
