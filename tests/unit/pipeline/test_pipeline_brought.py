@@ -394,8 +394,12 @@ def comparing(files: dict[str, bytes], sources: object) -> Script:
     return script
 
 
-async def test_extension_that_the_brought_sdist_declares_and_the_wheel_lacks_refuses_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("python", ["3.13", "3.13t"])
+async def test_extension_that_the_brought_sdist_declares_and_the_wheel_lacks_refuses_it(
+    tmp_path: Path, python: str
+) -> None:
     pipeline = bringing(tmp_path, COMPLIANT)
+    pipeline.order = replace(pipeline.order, target=replace(pipeline.order.target, python=python))
     sdist = pipeline.source.add("demo-1.0.tar.gz", b"sdist")
     pipeline.source.project_fault = OwnProjectError(
         project="demo", pattern=None
