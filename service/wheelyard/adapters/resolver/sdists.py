@@ -157,13 +157,19 @@ def read_brought_sdist(path: Path, filename: str) -> bytes:
         raise RefusedTextError(f"it cannot be read ({error})") from error
 
 
+def member_parts(name: str) -> list[str]:
+    """Return the parts of a member's path; raise RefusedTextError for one that leads outside of its folder."""
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise RefusedTextError(f"its member {name[:_SHOWN]!r} leads outside of its folder")
+    return parts
+
+
 def _only_metadata(members: Iterator[Member]) -> bytes:
     folders: set[str] = set()
     found: list[bytes] = []
     for name, read in members:
-        parts = [part for part in name.split("/") if part not in {"", "."}]
-        if name.startswith("/") or ".." in parts or "\\" in name:
-            raise RefusedTextError(f"its member {name[:_SHOWN]!r} leads outside of its folder")
+        parts = member_parts(name)
         if len(parts) > 1 or read is None:
             folders.update(parts[:1])
         if len(folders) > 1:

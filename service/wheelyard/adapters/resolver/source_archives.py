@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Final
 
-from wheelyard.adapters.resolver.sdists import UNREADABLE, open_members
+from wheelyard.adapters.resolver.sdists import UNREADABLE, member_parts, open_members
 
 _IDENTITY_FILES: Final = frozenset({"pyproject.toml", "setup.cfg", "PKG-INFO"})
 _MAX_TEXT: Final = 1 << 20
@@ -41,9 +41,9 @@ def read_identity_texts(archive: io.BufferedIOBase, filename: str) -> dict[str, 
 
 def _parts_of(name: str) -> list[str]:
     """Return the parts of a member's path; raise ValueError for one that no folder or sdist has."""
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or not parts:
-        raise ValueError(f"its member {name[:_SHOWN]!r} leads out of its folder")
+    parts = member_parts(name)
+    if not parts:
+        raise ValueError(f"its member {name[:_SHOWN]!r} has no name")
     if any(part.lower() == ".git" for part in parts):
         raise ValueError(f"its member {name[:_SHOWN]!r} belongs to a repository of git, not to a project")
     return parts

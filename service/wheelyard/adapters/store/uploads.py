@@ -92,10 +92,13 @@ delete from brought_chunks where file_id = %(id)s and not exists (select from br
 # A lock, so that the token is not revoked before the file is stored. It does not wait for notes of the token's use.
 _VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for key share"  # noqa: S608  (constants)
 _OPEN_BYTES: Final = b"""
-select coalesce(sum(f.size_bytes), 0)::bigint as size from brought_files f
-where f.uploaded_by = %(by)s
-  and (exists (select from builds b where b.id = f.build_id and b.status in ('queued', 'running'))
-       or exists (select from prebuilds p where p.id = f.request_id and p.finished_at is null))
+select coalesce(sum(f.size_bytes), 0)::bigint as size from (
+    select f.size_bytes, f.uploaded_by from builds b join brought_files f on f.build_id = b.id
+    where b.status in ('queued', 'running')
+    union all
+    select f.size_bytes, f.uploaded_by from prebuilds p join brought_files f on f.request_id = p.id
+    where p.finished_at is null
+) f where f.uploaded_by = %(by)s
 """
 _FIND: Final = f"select {_COLUMNS} {_FROM} where f.filename = %(filename)s and f.superseded_at is null"
 _LIST: Final = f"""

@@ -28,9 +28,9 @@ class UploadQuery(Body):
     wait: bool = True
     """Wait until it is published or refused, for at most ``WHEELYARD_UPLOAD_WAIT_SECONDS``."""
     pythons: Annotated[list[Annotated[str, Field(max_length=20)]], Field(max_length=MOST_TARGETS)] = []
-    """Pythons to build an sdist for. Default: all that there are, see ``GET /v1/targets``."""
+    """Pythons to build an sdist for. Default: all of ``GET /v1/targets`` but free-threaded ones."""
     platforms: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=MOST_TARGETS)] = []
-    """Platforms to build an sdist for. Default: all that there are."""
+    """Platforms to build an sdist for. Default: all of ``GET /v1/targets``."""
 
     @property
     def targets(self) -> NamedTargets:

@@ -141,7 +141,7 @@ class BringFile:
             submit = await self._check_sdist(file, upload, claims, trace)
         if (former := await self._former(upload)) is not None:
             return former
-        await self._save(file, upload)
+        await store_parts(self._store, file, upload.id)
         try:
             stored = await submit()
         except (UploadConflictError, TooMuchOpenError, UnauthenticatedError):
@@ -182,11 +182,6 @@ class BringFile:
         """Return the upload of the same bytes, if there is one. This saves storing them; ``submit`` decides."""
         held = await self._store.standing(upload.filename)
         return None if held is None else held.answer(upload)
-
-    async def _save(self, file: ReceivedFile, upload: NewUpload) -> None:
-        for number, offset in enumerate(range(0, upload.size_bytes, _CHUNK_BYTES)):
-            part = await asyncio.to_thread(file.read_part, offset, _CHUNK_BYTES)
-            await self._store.put_chunk(upload.id, number, part)
 
     async def wait(self, upload: Upload, *, seconds: float) -> Upload:
         """Return the upload as it stands once it is published, or after some seconds; raise UploadRefusedError.
@@ -237,6 +232,13 @@ class BringFile:
                 if upload.state.is_final:
                     break
         return upload
+
+
+async def store_parts(store: UploadStore, file: ReceivedFile, file_id: str) -> None:
+    """Store a received file in parts, before anything refers to it."""
+    for number, offset in enumerate(range(0, file.size_bytes, _CHUNK_BYTES)):
+        part = await asyncio.to_thread(file.read_part, offset, _CHUNK_BYTES)
+        await store.put_chunk(file_id, number, part)
 
 
 def refusal_of(upload: Upload) -> UploadRefusedError:

@@ -23,9 +23,9 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import LocalSourceInvalidError, PublishForbiddenError, TooMuchOpenError, UploadInvalidError
 from wheelyard.interfaces import BuildStore, UploadStore
 from wheelyard.usecases.request_build import PlanBuild, SentSource
+from wheelyard.usecases.uploads.bring_file import store_parts
 from wheelyard.wheel_files.received import ReceivedFile
 
-_CHUNK_BYTES: Final = 1 << 20
 _FOLDER_FILE: Final = "folder.tar.gz"
 ReadTexts = Callable[[io.BufferedIOBase, str], Mapping[str, str]]
 """Returns the files of an archive that may name its project; raises ValueError with the reason."""
@@ -114,7 +114,7 @@ class BuildSource:
             platform=claims.platform,
         )
         order = self._plan.decide_local(sent)
-        await self._save(file, file_id)
+        await store_parts(self._store, file, file_id)
         try:
             submission = await self._builds.submit(order, requested_by=by.actor, priority=claims.priority, trace=trace)
         except TooMuchOpenError:
@@ -150,11 +150,6 @@ class BuildSource:
                 source=claims.name, reason=f"its files say that it is {project}, and {named[0]} was asked for"
             )
         return project, stated.version
-
-    async def _save(self, file: ReceivedFile, file_id: str) -> None:
-        for number, offset in enumerate(range(0, file.size_bytes, _CHUNK_BYTES)):
-            part = await asyncio.to_thread(file.read_part, offset, _CHUNK_BYTES)
-            await self._store.put_chunk(file_id, number, part)
 
 
 def _named(claims: SourceClaims) -> tuple[NormalizedName, Version | None] | None:
