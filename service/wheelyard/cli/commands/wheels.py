@@ -47,7 +47,7 @@ def push(  # noqa: PLR0913  (each option is an argument)
             "--python",
             metavar="X.Y",
             autocompletion=complete_python,
-            help="Python to build an sdist for; may be repeated. Default: all.",
+            help="Python to build an sdist for; may be repeated. Default: all but free-threaded ones.",
         ),
     ] = None,
     platform: Annotated[
