@@ -57,6 +57,22 @@ def served_api(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
             thread.join()
 
 
+def make_backends(
+    settings: Settings, database: Database, source: MemorySourceIndex, parsers: ParserProcesses, held: MemoryIndex
+) -> Backends:
+    """Make the backends of an API on a real database, with a source index and an index in memory."""
+    return Backends(
+        parts=Parts(settings),
+        database=database,
+        source=source,
+        parsers=parsers,
+        index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, storage=held),
+        lookups=CacheLookups(),
+        uv_slots=FairSlots(1),
+        index_url="",
+    )
+
+
 async def _serve(
     server: uvicorn.Server, listening: socket.socket, database_url: str, folder: Path, tokens: list[str]
 ) -> None:
@@ -65,16 +81,7 @@ async def _serve(
     source.add("pyyaml-6.0.3.tar.gz", b"sdist")
     stopping.set()  # Followed logs end at once.
     async with Database(database_url, pool_size=4) as database, ParserProcesses() as parsers:
-        backends = Backends(
-            parts=Parts(settings),
-            database=database,
-            source=source,
-            parsers=parsers,
-            index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, storage=held),
-            lookups=CacheLookups(),
-            uv_slots=FairSlots(1),
-            index_url="",
-        )
+        backends = make_backends(settings, database, source, parsers, held)
         services = await api_services(backends, stopping=stopping, builds_here=False)
         _, secret = await services.tokens.create(name="fuzz", scope=Scope.ADMIN, created_by="tests")
         tokens.append(secret)

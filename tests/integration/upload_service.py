@@ -12,19 +12,14 @@ from typing import Any, Final
 import httpx
 from tests.fakes.index import MemoryIndex
 from tests.fakes.sources import MemorySourceIndex
+from tests.integration.served_api import make_backends
 from tests.unit.pipeline_harness import make_wheel
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
-from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.store.database import Database
 from wheelyard.assembly import listening
-from wheelyard.assembly.backends import Backends
-from wheelyard.assembly.index import IndexBackends
-from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.service import api_services, make_app
 from wheelyard.domain.access import Scope
-from wheelyard.domain.index.index import Level
-from wheelyard.metrics import CacheLookups
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
 
@@ -129,16 +124,7 @@ async def upload_service(database_url: str, folder: Path, **settings: object) ->
         await stop.wait()
 
     async with Database(database_url, pool_size=POOL_SIZE) as database, ParserProcesses() as parsers:
-        backends = Backends(
-            parts=Parts(made),
-            database=database,
-            source=source,
-            parsers=parsers,
-            index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, storage=held),
-            lookups=CacheLookups(),
-            uv_slots=FairSlots(1),
-            index_url="",
-        )
+        backends = make_backends(made, database, source, parsers, held)
         services = await api_services(backends, stopping=stop, builds_here=False)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             serving = asyncio.create_task(listening.serve(make_app(services), made, listener, wait_for_stop))
