@@ -70,7 +70,7 @@ def _on_database(services: ApiServices, database: Database, folder: Path) -> Api
         logs=logs,
         follow_log=FollowLog(builds=builds, logs=logs),
         figures=PostgresMetrics(database),
-        defaults=TARGET,
+        default_target=lambda: TARGET,
     )
 
 

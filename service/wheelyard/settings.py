@@ -197,6 +197,10 @@ class Settings(BaseSettings):
     """Mirror of Debian's security archive. Default: ``apt_mirror`` with ``-security`` appended, as is usual on
     mirrors."""
 
+    python_mirror: str | None = None
+    """Mirror of ``https://www.python.org/ftp/python`` for CPython's sources, such as ``https://mirror.example/python``.
+    It is asked before the catalogue's addresses; what it sends must have the catalogue's sha256. Default: none."""
+
     image_proxy: SecretStr | None = None
     """HTTP proxy for package managers, in the bootstrap, in image builds and in checks for updates. It is not stored in
     images. The service's own downloads use ``https_proxy``. Default: none."""
@@ -297,8 +301,9 @@ class Settings(BaseSettings):
     """Allowed receivers of webhooks, as a JSON list of host names, addresses and networks, such as ``["ci.example.org",
     "10.0.0.0/8"]``. Empty: all public addresses. Loopback and private addresses must be listed."""
 
-    default_python: str = "3.13"
-    """Python of requests that name none."""
+    default_python: str | None = None
+    """Python of requests that name none. Default: the newest one that is reachable and stable, so neither free-threaded
+    nor a pre-release; the catalogue's default while no worker has reported which are reachable."""
 
     default_platform: str = "manylinux_2_36_x86_64"
     """Platform of requests that name none."""

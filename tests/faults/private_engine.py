@@ -129,10 +129,9 @@ def open_private_engine(runtimes: Mapping[str, Sequence[str]] | None = None) -> 
 async def _usual_images(folder: Path) -> tuple[str, str]:
     """Name the builder and the bare image of the default target, made on the host's engine if they are missing."""
     settings = Settings(state_dir=folder / "state")
-    images = image_builder(Parts(settings))
-    choice = Parts(settings).catalogue.builder_for(
-        Target.parse(python=settings.default_python, platform=settings.default_platform)
-    )
+    parts = Parts(settings)
+    images = image_builder(parts)
+    choice = parts.catalogue.builder_for(Target.parse(python=parts.default_python, platform=settings.default_platform))
     await images.ensure_builder(choice.suite, python=choice.python)
     await images.ensure_runtime(choice.suite, choice.python)
     builder = await images.builder_name(choice.suite, choice.python)

@@ -261,7 +261,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
         recipes=parts.stored_recipes,
         manage_recipes=parts.manage_recipes(order),
-        defaults=TARGET,
+        default_target=lambda: TARGET,
         builders=_no_images(parts.catalogue),
         uploads=_uploads(parts, prebuilds),
         index=index_harness(state, held, targets=order.targets()),

@@ -153,8 +153,12 @@ targets_router: Final = APIRouter(
 
 @targets_router.get("", operation_id="list_targets", summary="List targets", responses=problems())
 async def list_targets(services: Services) -> list[TargetView]:
-    """List the Pythons and platforms that this Wheelyard builds for, and the default pair."""
-    return [TargetView.of(target, default=services.defaults) for target in services.request_build.targets()]
+    """List the Pythons and platforms that this Wheelyard builds for, and the default pair.
+
+    The workers report which Pythons they have, or can fetch; at the first start that takes some seconds.
+    """
+    plan, default = services.request_build, services.defaults
+    return [TargetView.of(target, default=default, reach=plan.reach_of(target)) for target in plan.targets()]
 
 
 workers_router: Final = APIRouter(

@@ -132,6 +132,8 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.DiskFullError: 507,
     errors.ResolverBusyError: 503,
     errors.DownloadFailedError: 502,
+    # Not 503: clients would try again, and the same request has the same answer for a long time.
+    errors.SourceUnreachableError: 422,
     errors.WebhookFailedError: 502,
     errors.CratesUnavailableError: 502,
     errors.RecipesUnavailableError: 503,

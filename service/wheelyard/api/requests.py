@@ -36,7 +36,7 @@ from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuilds.prebuild import Prebuild, releases_of
+from wheelyard.domain.prebuilds.prebuild import Prebuild, Prefer, releases_of
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError
@@ -324,7 +324,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
 def _read_request(
     body: NewRequest, services: ApiServices, links: IndexLinks, *, requested_by: str, trace: Trace = NO_TRACE
 ) -> PrebuildRequest:
-    """Return the domain's request for a body; raise UnknownTargetError for a target without a builder."""
+    """Return the domain's request for a body; raise UnknownTargetError or SourceUnreachableError for a target."""
     known = services.request_build.targets()
     selection = Selection(
         extras=frozenset(map(canonicalize_name, body.extras)),
@@ -347,7 +347,11 @@ def _read_request(
         )
     )
     for target in targets:
-        services.request_build.suite_for(target)
+        if body.prefer is Prefer.OWN:
+            services.request_build.check_reach(target)
+        else:
+            # Upstream's wheels serve a target whose Python cannot be had here; an item that needs a build says why not.
+            services.request_build.suite_for(target)
     return PrebuildRequest(
         given=given,
         targets=targets,

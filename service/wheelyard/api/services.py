@@ -123,8 +123,8 @@ class ApiServices:
     queue: ShowQueue
     recipes: RecipeRegistry
     manage_recipes: ManageRecipes
-    defaults: Target
-    """The target of a request without a Python or a platform."""
+    default_target: Callable[[], Target]
+    """Returns the target of a request without a Python or a platform, as it is now."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
     """Returns the builders, and the workers' images of them."""
     uploads: UploadServices
@@ -147,6 +147,11 @@ class ApiServices:
     """Time without an event after which a stream sends a comment."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to stop: streams end immediately, and clients resume them at another process."""
+
+    @property
+    def defaults(self) -> Target:
+        """The target of a request without a Python or a platform."""
+        return self.default_target()
 
 
 def services_of(request: Request) -> ApiServices:

@@ -1,5 +1,6 @@
 """Collect facts about this host for ``wheelyard doctor``, which ``usecases/doctor.py`` judges."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -20,10 +21,12 @@ import httpx
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
 from wheelyard.adapters.host.disk import read_space_around
 from wheelyard.adapters.upstream.http import explain, without_password
-from wheelyard.assembly.parts import read_catalogue
+from wheelyard.assembly.images import python_sources
+from wheelyard.assembly.parts import Parts, read_catalogue
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.reach import PythonReach
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
-from wheelyard.errors import CatalogueInvalidError
+from wheelyard.errors import CatalogueInvalidError, WheelyardError
 from wheelyard.settings import Settings
 
 _COMMAND_SECONDS: Final = 30
@@ -61,6 +64,7 @@ def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
         package_mirror=_try_mirror(mirror, settings) if mirror else None,
         port=try_port(settings.host, settings.port, own_url=own_url),
         postgres=try_postgres(),
+        pythons=find_pythons(settings),
         git=find_program("git") if settings.git_hosts else None,
     )
 
@@ -231,6 +235,14 @@ def try_catalogue(own: Path | None) -> Probe:
     except CatalogueInvalidError as error:
         return Probe(found=place, error="; ".join(error.problems))
     return Probe(found=f"{place}, suites {', '.join(suites)}")
+
+
+def find_pythons(settings: Settings) -> tuple[PythonReach, ...]:
+    """Look which Pythons this host has, or can fetch; none if the catalogue or the CA bundle cannot be read."""
+    try:
+        return asyncio.run(python_sources(Parts(settings)).look())
+    except (WheelyardError, OSError):
+        return ()  # these have checks of their own
 
 
 def find_program(name: str) -> Probe:

@@ -2,7 +2,7 @@
 
 import functools
 import platform
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -15,13 +15,12 @@ from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.adapters.images.python_sources import PythonSources
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
-from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresFleet
+from wheelyard.adapters.images.sources import ImageSources
 from wheelyard.assembly.parts import Parts
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
-from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.catalogue.upkeep import PruneRules
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import SettingsInvalidError
@@ -50,6 +49,7 @@ def image_options(settings: Settings, lookups: CacheLookups | None = None) -> Im
         lock_dir=_engine_dir(settings).image_locks,
         apt_mirror=settings.apt_mirror,
         apt_security_mirror=settings.apt_security_mirror,
+        python_mirror=settings.python_mirror,
         base_image=settings.base_image,
         ca_bundle=settings.ca_bundle,
         proxy=settings.image_proxy.get_secret_value() if settings.image_proxy else None,
@@ -69,6 +69,17 @@ def image_builder(parts: Parts, lookups: CacheLookups | None = None) -> ImageBui
         cache_dir=StateDir(parts.settings.state_dir).image_cache,
         options=image_options(parts.settings, lookups),
     )
+
+
+def python_sources(parts: Parts) -> PythonSources:
+    """Make the object that knows which Pythons this host can have."""
+    catalogue = parts.catalogue.on(image_options(parts.settings).architecture)
+    return PythonSources(images=image_builder(parts), catalogue=catalogue, sources=image_sources(parts))
+
+
+def image_sources(parts: Parts) -> ImageSources:
+    """Make the object that fetches what images contain from outside."""
+    return ImageSources(cache_dir=StateDir(parts.settings.state_dir).image_cache, options=image_options(parts.settings))
 
 
 def image_upkeep(parts: Parts) -> ImageUpkeep:
@@ -125,16 +136,6 @@ def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
         return read_sbom_content(await read_sbom(engine, image))
 
     return read
-
-
-def reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
-    """Return the builders that workers have reported."""
-    fleet, catalogue = PostgresFleet(database), parts.catalogue
-
-    async def describe() -> Sequence[BuilderStatus]:
-        return describe_builders(catalogue, await fleet.list_engines())
-
-    return describe
 
 
 async def builder_facts(parts: Parts) -> BuilderFacts:

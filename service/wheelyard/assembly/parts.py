@@ -53,6 +53,11 @@ class Parts:
         """The built-in catalogue with the operator's changes; blocks, raises CatalogueInvalidError."""
         return read_catalogue(self.settings.catalogue)
 
+    @property
+    def default_python(self) -> str:
+        """The Python of commands that name none and ask no service, which would know what can be had."""
+        return self.settings.default_python or self.catalogue.default.python
+
     @cached_property
     def agent(self) -> AgentProgram:
         """The program that runs inside the containers, packed."""

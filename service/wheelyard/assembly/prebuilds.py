@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -67,7 +68,13 @@ def resolver_pages(
     return ResolverPages(source=source, own=own, names=names, parsers=parsers)
 
 
-def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build: RequestBuild) -> Prebuilds:
+def make_prebuilds(
+    backends: Backends,
+    *,
+    builds: PostgresBuilds,
+    request_build: RequestBuild,
+    settle_reach: Callable[[], Awaitable[None]],
+) -> Prebuilds:
     """Make the use cases of requests for whole applications."""
     settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
     wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))
@@ -97,6 +104,7 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
         parsers=parsers,
         parse_lines=parse_requirements,
         now=_now,
+        settle_reach=settle_reach,
     )
 
 

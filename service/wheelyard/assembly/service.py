@@ -1,7 +1,7 @@
 """Assembly of the API: its use cases, and the web pages on it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -36,10 +36,11 @@ from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexService
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
-from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
+from wheelyard.assembly.images import builder_facts, image_inventory, image_reader
 from wheelyard.assembly.index import IndexBackends, check_index, publish_sdists
-from wheelyard.assembly.parts import git_repositories, known_suites, recipe_registry
+from wheelyard.assembly.parts import Parts, git_repositories, known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
@@ -47,6 +48,7 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.builders.reach import FIRST_REPORT_SECONDS, LOOK_SECONDS, FollowReach
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels, PublishSdists
 from wheelyard.usecases.order_dependencies import OrderDependencies
@@ -54,7 +56,7 @@ from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.recipes import ManageRecipes
-from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.request_build import PlanBuild, RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.usecases.uploads.build_source import BuildSource
@@ -79,16 +81,19 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     recipes = StoredRecipes(recipe_store := PostgresRecipes(database), folders, suites=suites)
     await recipes.refresh()
     facts = await builder_facts(parts)
+    reach = FollowReach(workers.list_engines, wait_seconds=FIRST_REPORT_SECONDS if builds_here else 0)
+    await reach.look()
     request_build = RequestBuild(
         source=backends.source,
         store=builds,
         recipes=recipes,
         facts=facts,
         repositories=git_repositories(settings),
+        reach=reach,
     )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
     sdists = publish_sdists(database, backends.index, backends.source)
-    prebuilds = make_prebuilds(backends, builds=builds, request_build=request_build)
+    prebuilds = make_prebuilds(backends, builds=builds, request_build=request_build, settle_reach=reach.settle)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
@@ -118,13 +123,13 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
             parsers=backends.parsers,
             suites=suites,
         ),
-        upkeep=lambda: _keep_up(settings, folders, recipes, supply, sdists),
-        defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
+        upkeep=lambda: _keep_up(settings, folders, recipes, supply, sdists, reach=reach),
+        default_target=lambda: _default_target(settings, request_build),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
         uploads=_upload_services(backends, builds, logs, prebuilds=prebuilds, stopping=stopping),
         index=index_services(settings, database, backends.index, targets=request_build.targets()),
-        builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
+        builders=image_inventory(parts).describe if builds_here else _reported_builders(parts, database),
         image_content=image_reader(parts) if builds_here else None,
         workers=workers,
         archives=suite_archives(parts, database, reads=False),
@@ -177,6 +182,22 @@ def _readiness(backends: Backends, builds: PostgresBuilds, *, builds_here: bool)
     return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})
 
 
+def _reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
+    """Return the builders that workers have reported."""
+    fleet, catalogue = PostgresFleet(database), parts.catalogue
+
+    async def describe() -> Sequence[BuilderStatus]:
+        return describe_builders(catalogue, await fleet.list_engines())
+
+    return describe
+
+
+def _default_target(settings: Settings, plan: PlanBuild) -> Target:
+    """Return the target of a request without a Python or a platform: with the newest Python that can be had."""
+    platform = settings.default_platform
+    return Target.parse(python=settings.default_python or plan.default_python(platform), platform=platform)
+
+
 def listens_here_alone(host: str) -> bool:
     """Return whether only programs on this host reach what listens on an address."""
     try:
@@ -222,16 +243,19 @@ def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = rando
     return app
 
 
-async def _keep_up(
+async def _keep_up(  # noqa: PLR0913  (each is one kind of background work)
     settings: Settings,
     folders: RecipeFolders,
     recipes: StoredRecipes,
     supply: OrderDependencies,
     sdists: PublishSdists,
+    *,
+    reach: FollowReach,
 ) -> None:
     """Run the API's background work: update recipes, request missing releases, publish brought sdists."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(repeat("recipes", folders.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(repeat("stored-recipes", recipes.follow, seconds=1.0))
+        tasks.create_task(repeat("reach", reach.look, seconds=LOOK_SECONDS))
         tasks.create_task(repeat("sdists", sdists.once, seconds=_SDISTS_SECONDS))
         tasks.create_task(supply.run())

@@ -13,7 +13,7 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.upstream.local import LocalFiles
 from wheelyard.assembly.archives import suite_archives
-from wheelyard.assembly.images import builder_facts
+from wheelyard.assembly.images import builder_facts, python_sources
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
 from wheelyard.domain.healing.healing import HealMode
@@ -46,10 +46,14 @@ async def _open(parts: Parts, recipes: RecipeFolders, kind: type[T], *, last: St
     name = f"{worker_name(settings)}-trial-{os.getpid()}"
     options = attempt_options(settings, name)
     async with source_index(settings) as source, ParserProcesses() as parsers:
+        pythons = python_sources(parts)
+        await pythons.look()
         files = LocalFiles(source, cache=options.folder / "brought", floor_bytes=settings.disk_floor_bytes)
         try:
             yield kind(
-                plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(parts)),
+                plan=PlanBuild(
+                    source=source, recipes=recipes, facts=await builder_facts(parts), reach=lambda: pythons.newest
+                ),
                 steps=steps_to(last),
                 tools=attempt_tools(
                     parts,
@@ -60,6 +64,7 @@ async def _open(parts: Parts, recipes: RecipeFolders, kind: type[T], *, last: St
                     uv_slots=FairSlots(1),
                     archives=suite_archives(parts, None),
                     heal=HealMode.PROPOSE,
+                    reach=lambda: pythons.newest,
                 ),
                 options=options,
             )

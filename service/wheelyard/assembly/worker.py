@@ -7,7 +7,7 @@ import platform
 import shutil
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
+from wheelyard.adapters.images.python_sources import PythonSources
 from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
@@ -46,13 +47,16 @@ from wheelyard.assembly.images import (
     image_refreshes,
     logged_images,
     longest_stage_seconds,
+    python_sources,
 )
 from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
 from wheelyard.assembly.parts import Parts, git_repositories
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
+from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRules
+from wheelyard.domain.packaging.target import python_order
 from wheelyard.errors import OperatorError, SettingsInvalidError
 from wheelyard.interfaces import (
     Engine,
@@ -72,6 +76,7 @@ from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings
+from wheelyard.usecases.builders.reach import FollowReach
 from wheelyard.usecases.check_index import RegularCheck
 from wheelyard.usecases.periodic_work import PeriodicWork, Retention, repeat
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -81,6 +86,7 @@ _SWEEP_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 5.0
 _PERIODIC_SECONDS: Final = 60.0
 _IMAGES_SECONDS: Final = 60.0
+_PYTHONS_SECONDS: Final = 600.0
 _ARCHIVES_SECONDS: Final = 10.0
 _PACK_SECONDS: Final = 5.0
 _HOST_SECONDS: Final = 30.0
@@ -109,6 +115,10 @@ class Worker:
     engine: Engine
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
+    pythons: PythonSources
+    """Knows which Pythons its host can have."""
+    reach: FollowReach
+    """Knows which ones all engines together can have."""
     host: HostWatch
     metrics: MetricStore
     lookups: CacheLookups
@@ -137,6 +147,7 @@ class Worker:
                 tasks.create_task(repeat("index check", self.index_check, seconds=_PERIODIC_SECONDS))
                 tasks.create_task(repeat("report", self._report, seconds=_REPORT_SECONDS))
                 tasks.create_task(repeat("images", self._report_images, seconds=_IMAGES_SECONDS))
+                tasks.create_task(repeat("python sources", self._look_for_pythons, seconds=_PYTHONS_SECONDS))
                 tasks.create_task(repeat("archives", self.read_archives, seconds=_ARCHIVES_SECONDS))
                 tasks.create_task(repeat("log packing", self.pack_logs, seconds=_PACK_SECONDS))
                 tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
@@ -191,7 +202,26 @@ class Worker:
             raise
 
     async def _report_images(self) -> None:
-        await self.fleet.report_images(await self.look_at_images())
+        pythons = await self.pythons.current()
+        await self.fleet.report_images(replace(await self.look_at_images(), pythons=pythons))
+        await self.reach.look()
+        self._leave_to_others(pythons or ())
+
+    async def _look_for_pythons(self) -> None:
+        """Ask the mirrors which Pythons this host can have, and report it."""
+        found = await self.pythons.look()
+        lacking = sorted({one.python for one in found if not one.reachable}, key=python_order)
+        _log.info("pythons-looked-for", unreachable=lacking)
+        await self._report_images()
+
+    def _leave_to_others(self, pythons: Iterable[PythonReach]) -> None:
+        """Take no builds for Pythons that another engine can have, and this one cannot."""
+        known = self.reach().known
+        better = {one.key for one in pythons if not one.reachable and known[one.key].reachable}
+        lanes = self.registration.lanes
+        self.take_builds.leave_out(
+            frozenset(lane for lane in lanes if (lane.architecture, lane.suite, lane.python) in better)
+        )
 
     async def _report_state(self, state: WorkerState) -> None:
         """Report our state to the others; without a report they notice the missing heartbeats."""
@@ -216,7 +246,8 @@ def make_worker(backends: Backends) -> Worker:
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
     keeper = _lease_keeper(settings, database)
     archives = suite_archives(parts, database)
-    tools, options = _worker_tools(backends, archives), attempt_options(settings, registration.name)
+    pythons = python_sources(parts)
+    tools, options = _worker_tools(backends, archives, pythons), attempt_options(settings, registration.name)
     publish = publish_on(
         worker_index(settings, database, backends.index),
         PostgresWheels(database),
@@ -235,6 +266,8 @@ def make_worker(backends: Backends) -> Worker:
         fleet=PostgresFleet(database),
         engine=tools.engine,
         look_at_images=image_inventory(parts).look,
+        pythons=pythons,
+        reach=FollowReach(PostgresFleet(database).list_engines),
         host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
         metrics=metrics,
         lookups=backends.lookups,
@@ -257,7 +290,7 @@ def _lease_keeper(settings: Settings, database: Database) -> LeaseKeeper:
     )
 
 
-def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
+def _worker_tools(backends: Backends, archives: SuiteArchives, pythons: PythonSources) -> Tools:
     settings = backends.parts.settings
     return attempt_tools(
         backends.parts,
@@ -270,6 +303,7 @@ def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
         uv_slots=backends.uv_slots,
         archives=archives,
         learnt=PostgresHealings(backends.database).newest_of,
+        reach=lambda: pythons.newest,
     )
 
 
@@ -296,6 +330,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     lookups: CacheLookups | None = None,
     heal: HealMode | None = None,
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
+    reach: Callable[[], Reach] = Reach,
 ) -> Tools:
     """Make the tools of the stages; without wheels of our own, builds use only upstream's.
 
@@ -330,6 +365,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         labels={WORKER_LABEL: name},
         suites=tuple(parts.catalogue.suite),
         builders=tuple(parts.catalogue.builders()),
+        reach=reach,
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
         sdists_of=sdists.sdists_of if sdists else no_sdists,

@@ -22,7 +22,7 @@ from wheelyard.domain.index.wheels import FileKind, IndexedWheel, ReleaseWheels
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
-from wheelyard.web.matrix import Cell, CellState, pythons_of, release_rows, versions_of
+from wheelyard.web.matrix import Cell, CellState, pythons_of, release_rows, shown_targets, versions_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -61,10 +61,13 @@ def show_project(client: WheelyardClient, name: str, *, releases: int, as_json: 
     builds = client.builds(project=name, limit=MAX_PAGE_SIZE).builds
     if not found and not builds:
         raise NotFoundError(kind="project", name=name)
-    targets = tuple(map(_target, client.targets()))
+    views = client.targets()
     wheels = [ReleaseWheels(version=one.version, wheels=tuple(map(_wheel, one.wheels))) for one in found]
     versions = versions_of((one.version for one in wheels), (build.version for build in builds))
-    rows = release_rows(versions[:releases], wheels, tuple(map(_build, builds)), targets)
+    made = tuple(map(_build, builds))
+    reachable = frozenset(_target(view) for view in views if view.reachable)
+    targets = shown_targets(tuple(map(_target, views)), reachable, wheels, made)
+    rows = release_rows(versions[:releases], wheels, made, targets)
     if as_json:
         return _json(
             [

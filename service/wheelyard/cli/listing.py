@@ -1,18 +1,18 @@
 """Print builds, targets, and the status of the service."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.schemas.builds import BuildListView, BuildSummaryView
+from wheelyard.api.schemas.builds import BuildListView, BuildSummaryView, SourceTryView, TargetView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.builds.log_text import plain_text
+from wheelyard.domain.builds.log_text import plain_line, plain_text
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 
 _STYLES: Final = {
@@ -47,11 +47,32 @@ def list_targets(client: WheelyardClient, *, as_json: bool) -> ExitCode:
     if as_json:
         print_json([target.model_dump(mode="json") for target in targets])
         return ExitCode.OK
-    table = _table("PYTHON", "PLATFORM", "")
+    table = _table("PYTHON", "PLATFORM", "RELEASE", "")
     for target in targets:
-        table.add_row(target.python, target.platform, "default" if target.default else "")
+        table.add_row(target.python, target.platform, target.release, _state_of(target))
     output().print(table)
+    _explain_unreachable([target for target in targets if target.problem is not None])
     return ExitCode.OK
+
+
+def _state_of(target: TargetView) -> Text:
+    if target.problem is not None:
+        return Text(target.problem.code, style="yellow")
+    return Text("default" if target.default else "")
+
+
+def _explain_unreachable(targets: Sequence[TargetView]) -> None:
+    """Print what was tried for each Python that cannot be had, once for all platforms with the same answers."""
+    by_tries: dict[tuple[SourceTryView, ...], dict[str, None]] = {}
+    for target in targets:
+        if target.problem is not None:
+            by_tries.setdefault(target.problem.tried, {})[target.python] = None
+    for tried, pythons in by_tries.items():
+        output().print(Text(f"\nPython {', '.join(pythons)}: source-unreachable; tried", style="yellow"))
+        for one in tried:
+            output().print(Text(f"  {plain_line(one.url)} ({plain_line(one.answer)})"), soft_wrap=True)
+    if targets and targets[0].problem is not None:
+        output().print(Text(f"\n{targets[0].problem.hint}"))
 
 
 def show_status(client: WheelyardClient, *, as_json: bool) -> ExitCode:

@@ -119,14 +119,15 @@ async def _newest_version(requirement: ProjectRequirement, python: str | None) -
     settings = load_settings()
     async with source_index(settings) as source:
         page = await source.project(requirement.project)
-    return choose_release(requirement, page, python=python or settings.default_python).version
+    return choose_release(requirement, page, python=python or Parts(settings).default_python).version
 
 
 def place_of(version: Version, *, python: str | None, platform: str | None) -> Place:
     """Return the place of a Python and a platform, or of the defaults; raise UnknownTargetError."""
     settings = load_settings()
-    suites = Parts(settings).catalogue
-    wanted = (python or settings.default_python, platform or settings.default_platform)
+    parts = Parts(settings)
+    suites = parts.catalogue
+    wanted = (python or parts.default_python, platform or settings.default_platform)
     try:
         target = Target.parse(python=wanted[0], platform=wanted[1])
     except ValueError as error:
@@ -193,7 +194,7 @@ async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Releas
     wanted = parse_requirement(requirement)
     async with source_index(settings) as source, ParserProcesses() as parsers:
         page = await source.project(wanted.project)
-        release = choose_release(wanted, page, python=settings.default_python)
+        release = choose_release(wanted, page, python=Parts(settings).default_python)
         archive = await source.fetch(release.sdist)
         file = release.sdist.filename
         contents = await asyncio.to_thread(read_sdist, archive, filename=file)
@@ -236,13 +237,13 @@ def try_recipe(release: str, options: TrialOptions, *, as_json: bool) -> ExitCod
 
 
 async def _run(release: str, options: TrialOptions, settings: Settings) -> Build:
+    parts = await make_parts(settings)
     request = BuildRequest(
         requirement=release,
-        python=options.python or settings.default_python,
+        python=options.python or parts.default_python,
         platform=options.platform or settings.default_platform,
         requested_by="recipe test",
     )
-    parts = await make_parts(settings)
     recipes = recipe_registry(parts, *([options.folder] if options.folder else []))
     await recipes.update()
     async with open_trial(parts, recipes=recipes, keep=options.keep) as trial:

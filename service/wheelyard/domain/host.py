@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from wheelyard.domain.catalogue.reach import PythonReach
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
@@ -101,5 +103,7 @@ class HostFacts:
     port: PortFacts
     postgres: Probe
     """The embedded PostgreSQL's program."""
+    pythons: tuple[PythonReach, ...] = ()
+    """Which Pythons this host can have; empty if that was not looked at."""
     git: Probe | None = None
     """The program that fetches sources in git; None if no host is allowed for them."""

@@ -196,6 +196,23 @@ class DownloadFailedError(OperatorError):
         )
 
 
+class SourceUnreachableError(OperatorError):
+    """The source of a Python cannot be fetched here, and no worker has its image."""
+
+    code = "source-unreachable"
+    retryable = False
+
+    def __init__(self, *, python: str, suite: str, architecture: str, tried: Sequence[str]) -> None:
+        self.python, self.suite, self.architecture, self.tried = python, suite, architecture, tuple(tried)
+        super().__init__(
+            f"The source of Python {python} cannot be reached for {suite} on {architecture}; "
+            f"tried {'; '.join(self.tried) or 'no address, because the catalogue names none'}.",
+            "Choose a Python that 'wheelyard targets' shows without this code. Or let a worker reach one of these "
+            "addresses, or set its WHEELYARD_PYTHON_MIRROR to a mirror of www.python.org/ftp/python. It looks again "
+            "every ten minutes.",
+        )
+
+
 class WebhookFailedError(OperatorError):
     """One attempt to send a webhook failed."""
 

@@ -16,8 +16,9 @@ from packaging.utils import canonicalize_name
 from wheelyard.domain.builds.build import GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.key import build_tag
-from wheelyard.domain.catalogue.brought import builders_served, oldest_claim
+from wheelyard.domain.catalogue.brought import builders_served, oldest_claim, reachable_of
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.catalogue.reach import Reach
 from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.healing.wheel_claims import invalid_wheel
 from wheelyard.domain.packaging.pythons import oldest_allowed
@@ -263,13 +264,15 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
 
     Raises:
         NoTargetFitsError: its tags claim none; repair may have corrected them.
+        SourceUnreachableError: No Python that its tags claim can be made here.
         ProjectError: what ``verify`` raises first, with all targets that it fails on, or the limit that it reaches.
     """
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(check_wheel, repaired.path, order)
     machine = order.target.policy.architecture
     here = [one for one in tools.builders if one.policy.architecture == machine]
-    served = builders_served(here, repaired.path.name, file.core.get("requires_python"))
+    claimed, reach = builders_served(here, repaired.path.name, file.core.get("requires_python")), tools.reach()
+    served = reachable_of(claimed, reach)
     await job.note(f"it is proven on {', '.join(f'{one.suite} with Python {one.python}' for one in served)}")
     wheels: list[Wheel] = []
     failures: list[tuple[str, ProjectError]] = []
@@ -296,7 +299,7 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     if failures:
         raise _join_failures(failures, results)
     wheel = _combine(wheels)
-    warnings = [*_warn_of_floor(file), *_warn_of_untried(file, served)]
+    warnings = [*_warn_of_floor(file), *_warn_of_untried(file, served), *_warn_of_unreachable(claimed, reach)]
     return job.knowing(wheel=replace(wheel, warnings=(*wheel.warnings, *warnings)))
 
 
@@ -352,6 +355,25 @@ def _warn_of_untried(file: WheelFile, served: Sequence[BuilderChoice]) -> Iterat
     if oldest is not None and oldest < min(tried):
         pythons = " and ".join(tried[version] for version in sorted(tried))
         yield f"Its tag says Python {oldest[0]}.{oldest[1]} and newer; it was tried on {pythons} alone."
+
+
+def _warn_of_unreachable(claimed: Sequence[BuilderChoice], reach: Reach) -> Iterator[str]:
+    """Yield a warning if a wheel is for Pythons on which it could not be tried."""
+    lacking: dict[str, list[BuilderChoice]] = {}
+    for builder in claimed:
+        if not reach.has(builder):
+            lacking.setdefault(builder.python, []).append(builder)
+    if lacking:
+        places = "; ".join(
+            f"Python {python} on {', '.join(one.suite for one in builders)}: {_last_try(reach, builders[0])}"
+            for python, builders in lacking.items()
+        )
+        yield f"Its tags are also for Pythons whose source cannot be reached (source-unreachable), not tried: {places}."
+
+
+def _last_try(reach: Reach, builder: BuilderChoice) -> str:
+    found = reach.of_builder(builder)
+    return str(found.tried[-1]) if found is not None and found.tried else "no address"
 
 
 async def _on(builder: BuilderChoice, job: Job, tools: Tools) -> Job:

@@ -11,6 +11,7 @@ from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stag
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.catalogue.reach import Reach
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
@@ -78,6 +79,8 @@ class Tools:
     """All suites of the catalogue, in its order."""
     builders: tuple[BuilderChoice, ...] = ()
     """All builders of the catalogue, in its order; a brought wheel is proven on each target that its tags claim."""
+    reach: Callable[[], Reach] = Reach
+    """Returns which Pythons this host can have."""
     heal: HealRules = field(default_factory=HealRules)
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""

@@ -30,6 +30,7 @@ from wheelyard.errors import (
     InternalError,
     ProjectError,
     RecipeError,
+    SourceUnreachableError,
     TooMuchOpenError,
     WheelyardError,
 )
@@ -222,7 +223,7 @@ class AdvancePrebuild:
         except TooMuchOpenError:
             # There will be room once other builds of the same caller have ended.
             raise
-        except (CallerError, RecipeError, ProjectError) as error:
+        except (CallerError, RecipeError, ProjectError, SourceUnreachableError) as error:
             return _refused(release, target, str(error))
         build = submission.build
         started = _refused(release, target, build.failure.summary if build.failure else "")
@@ -233,7 +234,7 @@ class AdvancePrebuild:
         """Check whether a build could be started, and treat it as queued."""
         try:
             order = await self.request_build.decide(_build_request(release, target, prebuild))
-        except (CallerError, RecipeError, ProjectError) as error:
+        except (CallerError, RecipeError, ProjectError, SourceUnreachableError) as error:
             return _refused(release, target, str(error))
         equal = await self.builds.find_equal(order.key)
         planned = replace(_refused(release, target, ""), status=Status.QUEUED)

@@ -1,10 +1,12 @@
 """Judge a host: does it have what Wheelyard needs, and if not, how is each problem fixed?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.reach import PythonReach, SourceTry
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
 from wheelyard.settings import Settings
 
@@ -12,6 +14,10 @@ _COMFORT_BYTES: Final = 10 << 30
 """The space for the images of one suite and some builds."""
 _SLOW_DRIVERS: Final = frozenset({"vfs"})
 _GIB: Final = 1 << 30
+_MIRROR_REMEDY: Final = (
+    "Let this host reach one of these addresses, or set WHEELYARD_PYTHON_MIRROR to a mirror of "
+    "www.python.org/ftp/python."
+)
 
 
 class CheckStatus(StrEnum):
@@ -44,6 +50,7 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         judge_address("upstream index", facts.upstream_index, "WHEELYARD_UPSTREAM_INDEX_URL"),
         judge_catalogue(facts.catalogue),
         *judge_image_sources(facts, settings),
+        *judge_pythons(facts.pythons),
         judge_port(facts.port),
         *judge_database(facts.postgres, settings),
         *judge_git(facts.git),
@@ -218,6 +225,24 @@ def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ..
     if facts.package_mirror is None:
         return (bootstrap, _ok("package mirror", "the distribution's own, not tried"))
     return (bootstrap, judge_address("package mirror", facts.package_mirror, "WHEELYARD_APT_MIRROR"))
+
+
+def judge_pythons(pythons: Sequence[PythonReach]) -> tuple[Check, ...]:
+    """Judge which Pythons of the catalogue can be had, and say what was tried for the others."""
+    lacking: dict[tuple[SourceTry, ...], dict[str, None]] = {}
+    for one in pythons:
+        if not one.reachable:
+            lacking.setdefault(one.tried, {})[one.python] = None
+    had = dict.fromkeys(f"{one.python} ({one.version})" for one in pythons if one.reachable)
+    if pythons and not had:
+        remedy = f"No Python can be compiled here. {_MIRROR_REMEDY}"
+        tried = "; ".join(dict.fromkeys(str(one) for tries in lacking for one in tries))
+        return (_fail("Pythons", f"source-unreachable: tried {tried}", remedy),)
+    checks = [_ok("Pythons", ", ".join(had))] if had else []
+    for tries, names in lacking.items():
+        found = f"{', '.join(names)}: source-unreachable; tried {'; '.join(map(str, tries))}"
+        checks.append(_warn("Pythons", found, f"Nothing is built for these here. {_MIRROR_REMEDY}"))
+    return tuple(checks)
 
 
 def judge_port(facts: PortFacts) -> Check:

@@ -5,7 +5,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -66,6 +66,10 @@ class PrebuildRequest:
     """The webhook to call when it is over."""
 
 
+async def _know() -> None:
+    """Wait for nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prebuilds:
     """The use cases behind ``/v1/requests``."""
@@ -81,6 +85,8 @@ class Prebuilds:
     parse_lines: LineParser
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
+    settle_reach: Callable[[], Awaitable[None]] = _know
+    """Waits until it is known which Pythons can be had, if the service has just begun."""
 
     @property
     def may_mirror(self) -> bool:
@@ -129,10 +135,18 @@ class Prebuilds:
             named: The Pythons and platforms that are named; without any, all targets that a worker can build.
             trace: The request that it came with.
 
-        Raises NoTargetFitsError if it can have a wheel for none of the targets, and UnknownTargetError.
+        Raises NoTargetFitsError if it can have a wheel for none of the targets, UnknownTargetError, and
+        SourceUnreachableError if nothing can be built for a named target now.
         """
-        known = self.advance.request_build.targets()
-        wanted = named.among(known) if named else default_targets(known, await self._architectures())
+        plan = self.advance.request_build
+        await self.settle_reach()
+        known, reachable = plan.targets(), plan.reachable_targets()
+        if named:
+            wanted = named.among(known, reachable=frozenset(reachable))
+            for target in wanted:
+                plan.check_reach(target)
+        else:
+            wanted = default_targets(reachable or known, await self._architectures())
         chosen = await asyncio.to_thread(self._usable, sdist, wanted)
         if not chosen:
             raise NoTargetFitsError(

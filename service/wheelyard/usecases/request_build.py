@@ -1,7 +1,7 @@
 """Turn a requirement into a build: choose release, builder and recipe, and submit it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import NormalizedName
@@ -19,6 +19,7 @@ from wheelyard.domain.builds.records import Submission, Token
 from wheelyard.domain.catalogue.brought import choose_repairer
 from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue, choose_toolchains
 from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.reach import PythonReach, Reach, reachable_targets
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
@@ -125,7 +126,7 @@ class FoundCommit:
 class PlanBuild:
     """Decides what to build, without submitting it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is one thing that decides)
         self,
         *,
         source: SourceIndex,
@@ -133,8 +134,13 @@ class PlanBuild:
         facts: BuilderFacts,
         builds: BuildStore | None = None,
         repositories: GitRepositories | None = None,
+        reach: Callable[[], Reach] = Reach,
     ) -> None:
-        """Keep what is known of projects and builders, former builds, whose wheels may serve, and sources in git."""
+        """Keep what is known of projects and builders, former builds, whose wheels may serve, and sources in git.
+
+        ``reach`` returns which Pythons can be made now.
+        """
+        self._reach = reach
         self._repositories = repositories
         self._source = source
         self._builds = builds
@@ -144,8 +150,8 @@ class PlanBuild:
     async def decide(self, request: BuildRequest) -> BuildOrder:
         """Return what to build.
 
-        Raise a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError or
-        IndexUnavailableError if that cannot be done.
+        Raise a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError,
+        SourceUnreachableError or IndexUnavailableError if that cannot be done.
         """
         if request.git is not None:
             return await self._decide_git(request, request.git)
@@ -318,6 +324,22 @@ class PlanBuild:
         """Return the targets that can be requested."""
         return tuple(self._facts.catalogue.targets())
 
+    def reachable_targets(self) -> tuple[Target, ...]:
+        """Return the targets that can be built for now: all but those whose Python is known to be unreachable."""
+        return reachable_targets(self._facts.catalogue, self._reach())
+
+    def reach_of(self, target: Target) -> PythonReach | None:
+        """Return what is known of a target's Python; None if nothing is. Raise UnknownTargetError."""
+        return self._reach().of_builder(self._facts.catalogue.builder_for(target))
+
+    def check_reach(self, target: Target) -> None:
+        """Raise UnknownTargetError, or SourceUnreachableError if nothing can be built for a target now."""
+        self._reach().check(self._facts.catalogue.builder_for(target))
+
+    def default_python(self, platform: str) -> str:
+        """Return the newest Python for a platform that is reachable and stable."""
+        return self._reach().default_python(self._facts.catalogue, platform)
+
     def _choose_builder(self, request: BuildRequest | SentSource) -> tuple[Target, BuilderChoice]:
         try:
             target = Target.parse(python=request.python, platform=request.platform)
@@ -326,7 +348,9 @@ class PlanBuild:
             raise UnknownTargetError(
                 python=request.python, platform=request.platform, known=known, reason=str(error)
             ) from error
-        return target, self._facts.catalogue.builder_for(target)
+        builder = self._facts.catalogue.builder_for(target)
+        self._reach().check(builder)
+        return target, builder
 
     def _order(self, request: BuildRequest, release: Release, target: Target, suite: str) -> BuildOrder:
         recipe = self._recipes.find(release.project)
@@ -351,11 +375,13 @@ class PlanBuild:
 
         Its recipe gives system packages, rules for repair, tests and limits; what concerns compiling has no meaning.
 
-        Raise NoTargetFitsError, NotFoundError for the suite, or a RecipeError.
+        Raise NoTargetFitsError, NotFoundError for the suite, SourceUnreachableError, or a RecipeError.
         """
         name = read_wheel_name(wheel.filename)
         catalogue = self._facts.catalogue
-        builder = choose_repairer(catalogue, wheel.filename, wheel.requires_python, suite=wheel.suite)
+        builder = choose_repairer(
+            catalogue, wheel.filename, wheel.requires_python, suite=wheel.suite, reach=self._reach()
+        )
         target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
         merged = merge_rules(self._recipes.find(name.project), version=name.version, target=target, suite=suite)
         recipe = replace(repair_part(merged), test_apt_on=tuple(self._test_packages(name, builder, merged.test_apt)))
@@ -466,7 +492,7 @@ class PlanBuild:
 class RequestBuild(PlanBuild):
     """The use case behind ``POST /v1/builds``: decides what to build, and submits it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is one thing that decides)
         self,
         *,
         source: SourceIndex,
@@ -474,8 +500,11 @@ class RequestBuild(PlanBuild):
         recipes: RecipeRegistry,
         facts: BuilderFacts,
         repositories: GitRepositories | None = None,
+        reach: Callable[[], Reach] = Reach,
     ) -> None:
-        super().__init__(source=source, recipes=recipes, facts=facts, builds=store, repositories=repositories)
+        super().__init__(
+            source=source, recipes=recipes, facts=facts, builds=store, repositories=repositories, reach=reach
+        )
         self._store = store
 
     async def __call__(self, request: BuildRequest) -> Submission:

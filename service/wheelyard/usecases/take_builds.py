@@ -44,6 +44,7 @@ class TakeBuilds:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._closed = False
+        self._left_out: frozenset[Lane] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -54,6 +55,10 @@ class TakeBuilds:
         """Look into the queue now; return when there is room again, so that a full worker answers no more calls."""
         self._called.set()
         await self._has_room.wait()
+
+    def leave_out(self, lanes: frozenset[Lane]) -> None:
+        """Take nothing from these lanes from now on; no lanes take all of them in again."""
+        self._left_out = lanes
 
     async def run(self) -> None:
         """Take builds until cancelled; builds that run then go back into the queue."""
@@ -92,7 +97,7 @@ class TakeBuilds:
         return Allocation(
             worker=self._options.worker,
             lease_seconds=self._options.lease_seconds,
-            lanes=self._options.lanes,
+            lanes=tuple(lane for lane in self._options.lanes if lane not in self._left_out),
             total=self._options.capacity,
             free=self._free(),
             default=self._options.default,

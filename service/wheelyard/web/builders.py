@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from wheelyard.api.schemas.builds import SourceTryView, TargetView
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
+from wheelyard.domain.packaging.target import python_order
 from wheelyard.errors import NotFoundError, WheelyardError
 from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.rendering import Page
@@ -15,8 +17,19 @@ async def show_builders(context: PageContext) -> Page:
     """Show the suites with their images, and the workers."""
     builders, problem = await _builders(context)
     workers = await context.services.workers.list_workers()
-    values = {"builders": builders, "problem": problem, "workers": workers}
+    plan, default = context.services.request_build, context.services.defaults
+    targets = [TargetView.of(target, default=default, reach=plan.reach_of(target)) for target in plan.targets()]
+    values = {"builders": builders, "problem": problem, "workers": workers, "pythons": _by_python(targets)}
     return Page(template="builders.html", title="Builders", values=values)
+
+
+def _by_python(targets: Sequence[TargetView]) -> list[list[TargetView]]:
+    """Return the targets of each Python, in their order; those of one Python with the same answers stand together."""
+    groups: dict[tuple[str, str, tuple[SourceTryView, ...]], list[TargetView]] = {}
+    for target in targets:
+        tried = target.problem.tried if target.problem else ()
+        groups.setdefault((target.python, target.release, tried), []).append(target)
+    return sorted(groups.values(), key=lambda group: python_order(group[0].python), reverse=True)
 
 
 async def _builders(context: PageContext) -> tuple[Sequence[BuilderStatus], str]:

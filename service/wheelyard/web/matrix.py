@@ -1,6 +1,6 @@
 """The table of a release by platform and Python: wheels, running and failed builds, and what can be requested."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -62,6 +62,22 @@ class ReleaseRow:
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Return the columns: the Pythons of all suites, the oldest first."""
     return tuple(sorted({target.python for target in targets}, key=python_order))
+
+
+def shown_targets(
+    targets: Sequence[Target],
+    reachable: Collection[Target],
+    releases: Iterable[ReleaseWheels],
+    builds: Iterable[BuildSummary],
+) -> tuple[Target, ...]:
+    """Return the targets of a project's table: those of each Python that can be had, or that it has something for.
+
+    Every Python of a catalogue would be more columns than a terminal or a telephone shows.
+    """
+    had = {target.python for target in targets if target in reachable}
+    had |= {build.target.python for build in builds}
+    had |= {wheel.python for release in releases for wheel in release.wheels if wheel.python}
+    return tuple(target for target in targets if target.python in had)
 
 
 def versions_of(*groups: Iterable[str]) -> list[str]:

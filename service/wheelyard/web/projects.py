@@ -18,7 +18,7 @@ from wheelyard.domain.index.uploads import UploadFilter
 from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
 from wheelyard.web.context import PageContext, recent_answer
-from wheelyard.web.matrix import pythons_of, release_rows, versions_of
+from wheelyard.web.matrix import pythons_of, release_rows, shown_targets, versions_of
 from wheelyard.web.rendering import Page
 
 _PAGE_SIZE = 50
@@ -104,7 +104,8 @@ async def show_project(context: PageContext) -> Page:
     brought = await context.services.uploads.store.list_uploads(UploadFilter(project=name, limit=_SHOWN_UPLOADS))
     if not releases and not page.builds and not brought.uploads:
         raise NotFoundError(kind="project", name=name)
-    targets = context.services.request_build.targets()
+    plan = context.services.request_build
+    targets = shown_targets(plan.targets(), frozenset(plan.reachable_targets()), releases, page.builds)
     versions = versions_of((one.version for one in releases), (build.version for build in page.builds))
     offset = _offset(context)
     shown = versions[offset : offset + _SHOWN_RELEASES]

@@ -99,12 +99,15 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
     form = RequestForm.of(context)
     order, problem = await _plan(context, form)
     targets = context.services.request_build.targets()
+    reachable = frozenset(context.services.request_build.reachable_targets())
     values = {
         "form": form,
         "repository_example": _REPOSITORY_EXAMPLE,
         "order": order,
         "problem": problem,
         "targets": targets,
+        "reachable": reachable,
+        "had": frozenset(target.python for target in reachable),
         "names": await _known_names(context),
         "versions": await _versions(context, order),
         "refused": refused,

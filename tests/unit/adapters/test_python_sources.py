@@ -17,7 +17,8 @@ from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorErr
 BUILDERS = Path(__file__).parents[3] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
 BASE = ImageRecord(id="base", tags=("base:1",), role="base", definition="", labels={}, size_bytes=0, created="")
-NEWEST, OLDER = (source.version for source in CATALOGUE.python["3.13"].source)
+NEWEST, OLDER, *_ = (source.version for source in CATALOGUE.python["3.13"].source)
+OLDEST = CATALOGUE.python["3.13"].source[-1].version
 GONE = DownloadFailedError(what="the file", tried=["http://mirror.test (it answered 404)"])
 OTHER_BYTES = HashMismatchError(what="the file", expected="a", found="b")
 
@@ -65,6 +66,6 @@ async def test_older_release_is_used_when_the_newest_cannot_be_had_and_the_log_s
 
 async def test_failure_of_all_names_what_was_tried_for_each(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailedError) as caught:
-        await fetch(FakeSources({NEWEST: GONE, OLDER: OTHER_BYTES}), tmp_path)
-    assert len(caught.value.tried) == 2
+        await fetch(FakeSources({NEWEST: GONE, OLDER: OTHER_BYTES, OLDEST: GONE}), tmp_path)
+    assert len(caught.value.tried) == 3
     assert f"Python-{OLDER}.tar.xz" in caught.value.summary

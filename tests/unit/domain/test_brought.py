@@ -4,8 +4,9 @@ import pytest
 
 from wheelyard.domain.catalogue.brought import builders_served, choose_repairer
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.errors import NoTargetFitsError, NotFoundError
+from wheelyard.errors import NoTargetFitsError, NotFoundError, SourceUnreachableError
 from wheelyard.resources import data_path
 
 
@@ -20,7 +21,8 @@ def served(catalogue: Catalogue, tag: str, requires_python: str | None = None) -
     return [f"{one.suite} {one.python}" for one in builders]
 
 
-ALL = [f"{suite} {python}" for suite in ("bullseye", "bookworm", "trixie") for python in ("3.13", "3.13t", "3.11")]
+PYTHONS = ("3.15", "3.15t", "3.14", "3.14t", "3.13", "3.13t", "3.12", "3.11")
+ALL = [f"{suite} {python}" for suite in ("bullseye", "bookworm", "trixie") for python in PYTHONS]
 ORDINARY = [one for one in ALL if not one.endswith("t")]
 
 
@@ -30,11 +32,14 @@ ORDINARY = [one for one in ALL if not one.endswith("t")]
         ("py3-none-any", ORDINARY),
         ("py2.py3-none-manylinux1_x86_64", ORDINARY),
         ("cp38-abi3-manylinux_2_17_x86_64", ORDINARY),
-        ("cp312-abi3-manylinux_2_17_x86_64", [one for one in ALL if one.endswith("3.13")]),
+        ("cp312-abi3-manylinux_2_17_x86_64", [one for one in ORDINARY if not one.endswith("3.11")]),
         ("cp311-cp311-manylinux_2_36_x86_64", ["bookworm 3.11", "trixie 3.11"]),
         ("cp313-cp313-linux_x86_64", [one for one in ALL if one.endswith("3.13")]),
         ("cp313-cp313-manylinux_2_38_x86_64", ["trixie 3.13"]),
-        ("cp313-abi3.abi3t-manylinux_2_36_x86_64", ["bookworm 3.13", "bookworm 3.13t", "trixie 3.13", "trixie 3.13t"]),
+        (
+            "cp313-abi3.abi3t-manylinux_2_36_x86_64",
+            [f"{suite} {python}" for suite in ("bookworm", "trixie") for python in PYTHONS[:6]],
+        ),
         ("cp313-cp313t-manylinux_2_36_x86_64", ["bookworm 3.13t", "trixie 3.13t"]),
     ],
 )
@@ -51,8 +56,8 @@ def test_requires_python_narrows_the_targets(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize(
     "tag",
     [
-        "cp312-cp312-manylinux_2_17_x86_64",
-        "cp314-cp314t-manylinux_2_17_x86_64",
+        "cp310-cp310-manylinux_2_17_x86_64",
+        "cp316-cp316t-manylinux_2_17_x86_64",
         "cp313-cp313-musllinux_1_2_x86_64",
         "cp313-cp313-win_amd64",
         "cp313-cp313-macosx_11_0_arm64",
@@ -117,7 +122,7 @@ def test_policy_is_read_from_a_tag_and_its_older_names(tag: str, policy: str | N
     assert (None if found is None else str(found)) == policy
 
 
-@pytest.mark.parametrize("tag", ["cp39-cp39-linux_x86_64", "cp314-cp314t-manylinux_2_28_x86_64", "py2-none-any"])
+@pytest.mark.parametrize("tag", ["cp39-cp39-linux_x86_64", "cp316-cp316t-manylinux_2_28_x86_64", "py2-none-any"])
 def test_wheel_for_no_python_of_the_catalogue_is_audited_all_the_same(catalogue: Catalogue, tag: str) -> None:
     chosen = choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)
     assert (chosen.python, chosen.policy.architecture) == ("3.13", "x86_64")
@@ -129,3 +134,23 @@ def test_wheel_for_no_python_of_the_catalogue_is_audited_all_the_same(catalogue:
 def test_wheel_for_another_platform_has_no_builder(catalogue: Catalogue, tag: str) -> None:
     with pytest.raises(NoTargetFitsError):
         choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)
+
+
+def without(catalogue: Catalogue, *pythons: str) -> Reach:
+    found = [
+        PythonReach(architecture="x86_64", suite=one.suite, python=one.python, reachable=one.python not in pythons)
+        for one in catalogue.builders()
+    ]
+    return Reach.of([found])
+
+
+def test_wheel_is_repaired_on_a_python_that_can_be_had(catalogue: Catalogue) -> None:
+    reach = without(catalogue, "3.15", "3.13")
+    chosen = choose_repairer(catalogue, "demo-1.0-py3-none-any.whl", None, reach=reach)
+    assert (chosen.suite, chosen.python) == ("bookworm", "3.14")
+
+
+def test_wheel_for_pythons_that_cannot_be_had_is_refused_with_the_reason(catalogue: Catalogue) -> None:
+    wheel = "demo-1.0-cp315-cp315-manylinux_2_17_x86_64.whl"
+    with pytest.raises(SourceUnreachableError, match=r"Python 3\.15 cannot be reached"):
+        choose_repairer(catalogue, wheel, None, reach=without(catalogue, "3.15"))

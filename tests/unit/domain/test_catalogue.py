@@ -128,8 +128,8 @@ def test_unknown_python_is_named_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ('sha256 = "1e66', 'sha256 = "XX66', "python.3.13.source.0.sha256"),
-        ('version = "3.13.15"', 'version = "3.12.15"', "python.3.13.source.0.version"),
+        ('sha256 = "1e66', 'sha256 = "XX66', "python.3.13.source.1.sha256"),
+        ('version = "3.13.15"', 'version = "3.12.15"', "python.3.13.source.1.version"),
         ('policy = "manylinux_2_36"', 'policy = "glibc_2_36"', "suite.bookworm.policy"),
         ('"g++"', '"g++; rm -rf /"', "suite.bookworm.packages.build"),
         ("configure = []", 'configure = ["$(id)"]', "python.3.13.configure"),

@@ -151,6 +151,8 @@ class ImageOptions:
     """Package mirror, for the bootstrap and inside the images. Default: the distribution's own."""
     apt_security_mirror: str | None = None
     """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` appended, as mirrors name it."""
+    python_mirror: str | None = None
+    """Mirror of ``www.python.org/ftp/python``, tried before the catalogue's addresses of CPython's sources."""
     base_image: str | None = None
     """Registry image to start from, with ``{suite}`` in it, or one for each suite: ``bookworm=debian@sha256:…`` and so
     on. Default: none, bases are bootstrapped."""

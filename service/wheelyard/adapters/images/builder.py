@@ -7,11 +7,12 @@ found in the same way: base, each CPython, then the image.
 import asyncio
 import copy
 import functools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
@@ -40,6 +41,8 @@ from wheelyard.errors import (
     RecipeInvalidError,
 )
 from wheelyard.interfaces import LogSink
+
+_PRE_RELEASE: Final = re.compile(r"(?:a|b|rc)[0-9]+$")
 
 
 class ImageBuilder:
@@ -294,7 +297,7 @@ class ImageBuilder:
         tried: list[str] = []
         for source in python.source:
             file = source_file(name=source.file, version=source.version, sha256=source.sha256)
-            mirrors = await self._fill_in_mirrors(source.mirrors, base)
+            mirrors = await self._mirrors_of(source, base)
             try:
                 return source, await self._sources.fetch(file, mirrors=mirrors)
             except (DownloadFailedError, HashMismatchError) as error:
@@ -303,11 +306,11 @@ class ImageBuilder:
         names = ", ".join(source.file for source in python.source)
         raise DownloadFailedError(what=f"The source of Python ({names})", tried=tried)
 
-    async def _fill_in_mirrors(self, mirrors: Sequence[str], base: ImageRecord) -> list[str]:
-        """Return mirrors with placeholders replaced by the base's package mirror; drop those if it has none."""
-        apt = self.run.options.apt_mirror or await read_apt_mirror(self.run.engine, base.id)
-        usable = [mirror for mirror in mirrors if apt or APT_MIRROR not in mirror]
-        return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
+    async def _mirrors_of(self, source: PythonSource, base: ImageRecord) -> tuple[str, ...]:
+        """Return where a source may be, with the package mirror of the base."""
+        options = self.run.options
+        apt = options.apt_mirror or await read_apt_mirror(self.run.engine, base.id)
+        return source_mirrors(source, apt=apt, mirror=options.python_mirror)
 
     async def _fetch_tools(self, entry: Suite | ImageSuite) -> tuple[Path, ...]:
         policy = entry.policy_on(self.run.options.architecture)
@@ -336,6 +339,21 @@ class ImageBuilder:
             tools=await asyncio.to_thread(lambda: tuple(describe_tool(wheel) for wheel in wheels)),
             source_date_epoch=self._catalogue.source_date_epoch,
         )
+
+
+def source_mirrors(source: PythonSource, *, apt: str | None, mirror: str | None) -> tuple[str, ...]:
+    """Return the addresses of a source, in the order in which they are tried.
+
+    Args:
+        source: A release of CPython.
+        apt: The suite's package mirror; without one, addresses on it are left out.
+        mirror: The operator's mirror of www.python.org/ftp/python. It has a folder for each release, in which the
+            pre-releases are too.
+    """
+    folder = _PRE_RELEASE.sub("", source.version)
+    own = [f"{mirror.rstrip('/')}/{folder}/{source.file}"] if mirror else []
+    usable = (one for one in source.mirrors if apt or APT_MIRROR not in one)
+    return tuple(dict.fromkeys((*own, *(one.replace(APT_MIRROR, (apt or "").rstrip("/")) for one in usable))))
 
 
 def _check_python(plan: SuitePlan, python: str) -> None:

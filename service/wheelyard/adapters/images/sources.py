@@ -40,6 +40,12 @@ from wheelyard.errors import DownloadFailedError, HashMismatchError
 
 _CHUNK_BYTES: Final = 1 << 20
 _RETRY_SECONDS: Final = (0.5, 2.0)
+_PROBE_SECONDS: Final = 20.0
+_MAGIC: Final = (b"\xfd7zXZ\x00", b"\x1f\x8b", b"BZh")
+"""How files begin that xz, gzip and bzip2 made."""
+_MAGIC_BYTES: Final = 6
+_FIRST_BYTES: Final = {"Range": "bytes=0-63", "Accept-Encoding": "identity"}
+_MOST_REFUSED: Final = 100
 _LOCKED_HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -52,6 +58,16 @@ class ToolsTarget:
     """The platform's name in uv, such as ``x86_64-manylinux_2_36``."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a mirror answered when it was asked for the beginning of a tarball."""
+
+    problem: str
+    """Why the tarball is not there; empty if its first bytes are those of such a file."""
+    state: str = ""
+    """Identifies the bytes at the address, by the headers of the answer."""
+
+
 class ImageSources:
     """Fetched files in a cache directory. An equal file is fetched once."""
 
@@ -60,6 +76,7 @@ class ImageSources:
         self._options = options
         self._report: LineCallback = discard_lines
         self._cache = ContentCache(root=cache_dir / "files", floor_bytes=options.disk_floor_bytes)
+        self._refused = RefusedFiles(cache_dir / "refused.json")
 
     def reporting_to(self, report: LineCallback) -> Self:
         """Return an ImageSources with the same cache that reports its lines there."""
@@ -76,12 +93,45 @@ class ImageSources:
         """
         if kept := await asyncio.to_thread(self._cache.find, file):
             return kept
+        async with self.open() as client:
+            return await self._try_mirrors(client, file, mirrors)
+
+    def open(self) -> httpx.AsyncClient:
+        """Return a client with this host's certificates, time limit and password of the index."""
         options = self._options
         auth = IndexAddress(options.index_url) if options.index_url else None
-        async with open_client(
-            ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=auth
-        ) as client:
-            return await self._try_mirrors(client, file, mirrors)
+        return open_client(ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=auth)
+
+    async def has(self, file: IndexFile) -> bool:
+        """Return whether a file is in the cache."""
+        return await asyncio.to_thread(self._cache.find, file) is not None
+
+    async def probe(self, client: httpx.AsyncClient, url: str) -> Answer:
+        """Ask a mirror for the first bytes of a tarball. It takes 20 seconds at most."""
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS), client.stream("GET", url, headers=_FIRST_BYTES) as response:
+                response.raise_for_status()
+                begin = b""
+                async for chunk in response.aiter_raw():
+                    begin += chunk
+                    if len(begin) >= _MAGIC_BYTES:
+                        break
+                is_archive = begin.startswith(_MAGIC)
+                return Answer(problem="" if is_archive else "it sent no compressed tarball", state=_state_of(response))
+        except TimeoutError:
+            return Answer(problem=f"no answer within {_PROBE_SECONDS:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Answer(problem=explain(error))
+
+    def judge(self, url: str, answer: Answer, *, sha256: str) -> str:
+        """Return why an address does not have a tarball with a sha256; empty if it seems to have it. Blocks.
+
+        An address that sent other bytes before counts as wrong while its answers have the same headers.
+        """
+        if answer.problem:
+            return answer.problem
+        found = self._refused.find(url, sha256=sha256, state=answer.state)
+        return f"its sha256 is {found}, and not {sha256}" if found else ""
 
     async def _try_mirrors(self, client: httpx.AsyncClient, file: IndexFile, mirrors: Sequence[str]) -> Path:
         tried: list[str] = []
@@ -107,7 +157,13 @@ class ImageSources:
                 response.raise_for_status()
                 async for chunk in response.aiter_bytes(_CHUNK_BYTES):
                     await asyncio.to_thread(partial.write, chunk)
-            return await asyncio.to_thread(partial.keep)
+            try:
+                return await asyncio.to_thread(partial.keep)
+            except HashMismatchError as error:
+                await asyncio.to_thread(
+                    self._refused.note, url, sha256=file.sha256, found=error.found, state=_state_of(response)
+                )
+                raise
         finally:
             await asyncio.to_thread(partial.discard)
 
@@ -149,6 +205,38 @@ class ImageSources:
             if completed.returncode:
                 raise DownloadFailedError(what=f"The wheels of {lock.name}", tried=[hide(completed.error_text)])
             return read_toml(hide(await asyncio.to_thread(output.read_text)))
+
+
+class RefusedFiles:
+    """One JSON file: addresses that sent other bytes than promised."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def find(self, url: str, *, sha256: str, state: str) -> str:
+        """Return the sha256 of what an address sent instead; empty if it did not, or has changed since. Blocks."""
+        entry = self._read().get(without_password(url))
+        return entry["found"] if entry and (entry["sha256"], entry["state"]) == (sha256, state) else ""
+
+    def note(self, url: str, *, sha256: str, found: str, state: str) -> None:
+        """Record what an address sent. Two processes that write at once may lose one record. Blocks."""
+        entry = {"sha256": sha256, "found": found, "state": state}
+        newest = list({**self._read(), without_password(url): entry}.items())[-_MOST_REFUSED:]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._path, json.dumps(dict(newest)))
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        try:
+            return dict(json.loads(self._path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+
+def _state_of(response: httpx.Response) -> str:
+    """Return what identifies the bytes at an address; a part has the length of the whole in Content-Range."""
+    headers = response.headers
+    length = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
+    return " ".join((headers.get("ETag", ""), headers.get("Last-Modified", ""), length))
 
 
 def _answer_name(lock_text: str, target: ToolsTarget) -> str:

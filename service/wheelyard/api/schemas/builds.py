@@ -28,6 +28,7 @@ from wheelyard.domain.builds.records import (
     RetriedBuilds,
     Submission,
 )
+from wheelyard.domain.catalogue.reach import PythonReach, unreachable_error
 from wheelyard.domain.index.wheels import origin_of
 from wheelyard.domain.packaging.target import Target
 
@@ -406,6 +407,33 @@ class SubmittedBuildView(BuildView):
         return cls.model_validate({**_build_fields(submission.build, links), "joined": submission.joined})
 
 
+class SourceTryView(View):
+    """An address where the source of a Python was looked for."""
+
+    url: str
+    answer: str
+    """What came back, such as `it answered 404 Not Found`."""
+
+
+class TargetProblemView(View):
+    """Why nothing can be built for a target now."""
+
+    code: str
+    """The error of a request for it: `source-unreachable`."""
+    summary: str
+    hint: str
+    """What to do about it."""
+    tried: tuple[SourceTryView, ...]
+    """The addresses without its source."""
+
+    @classmethod
+    def of(cls, reach: PythonReach) -> Self:
+        """Return the view of what is known of an unreachable Python."""
+        error = unreachable_error(reach)
+        tried = tuple(SourceTryView.model_validate(one) for one in reach.tried)
+        return cls(code=error.code, summary=error.summary, hint=error.hint, tried=tried)
+
+
 class TargetView(View):
     """A Python and a platform that wheels are built for."""
 
@@ -413,11 +441,24 @@ class TargetView(View):
     platform: str
     default: bool
     """True for the default target of requests."""
+    reachable: bool = True
+    """False if nothing can be built for it now: no worker has the image of its Python, or can fetch its source."""
+    release: str = ""
+    """The release of CPython that its wheels are built with, such as `3.13.15`; empty before a worker reports it."""
+    problem: TargetProblemView | None = None
+    """Why it is not reachable."""
 
     @classmethod
-    def of(cls, target: Target, *, default: Target) -> Self:
-        """Return the view of a target."""
-        return cls(python=target.python, platform=target.platform, default=target == default)
+    def of(cls, target: Target, *, default: Target, reach: PythonReach | None = None) -> Self:
+        """Return the view of a target, with what is known of its Python."""
+        return cls(
+            python=target.python,
+            platform=target.platform,
+            default=target == default,
+            reachable=reach is None or reach.reachable,
+            release=reach.version if reach else "",
+            problem=None if reach is None or reach.reachable else TargetProblemView.of(reach),
+        )
 
 
 def build_path(build_id: str) -> str:

@@ -1,13 +1,18 @@
 """Which builders a brought wheel concerns: those whose targets its tags claim, and the one that repairs it."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
 
 from packaging.tags import Tag
 
 from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.catalogue.reach import Reach
 from wheelyard.domain.packaging.coverage import targets_served, wheel_tags
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.errors import NoTargetFitsError, NotFoundError
+
+_ALL: Final = Reach()
+"""Nothing is known to be unreachable."""
 
 
 def builders_served(
@@ -30,8 +35,21 @@ def builders_served(
     return tuple(builder for target, builder in targets.items() if target in served)
 
 
+def reachable_of(served: Sequence[BuilderChoice], reach: Reach) -> tuple[BuilderChoice, ...]:
+    """Return the builders whose Python can be made; raise SourceUnreachableError if there is none."""
+    able = tuple(one for one in served if reach.has(one))
+    if not able:
+        reach.check(served[0])
+    return able
+
+
 def choose_repairer(
-    catalogue: Catalogue, filename: str, requires_python: str | None, *, suite: str | None = None
+    catalogue: Catalogue,
+    filename: str,
+    requires_python: str | None,
+    *,
+    suite: str | None = None,
+    reach: Reach = _ALL,
 ) -> BuilderChoice:
     """Return the builder that audits and repairs a wheel.
 
@@ -45,17 +63,20 @@ def choose_repairer(
         filename: The wheel's file name.
         requires_python: Its Requires-Python.
         suite: The suite to take instead.
+        reach: Which Pythons can be made; a wheel is repaired on one of these.
 
     Raises:
         NoTargetFitsError: No target accepts the wheel, and no builder could audit it.
+        SourceUnreachableError: No Python that the wheel is for can be made.
         NotFoundError: There is no such suite for the wheel's Python and architecture.
     """
-    served = _builders_for(catalogue, filename, requires_python)
+    served = reachable_of(_builders_for(catalogue, filename, requires_python), reach)
     default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
     python = next((one.python for one in served if one.python == default.python), served[0].python)
     architectures = {one.policy.architecture for one in served}
     machine = default.policy.architecture if default.policy.architecture in architectures else min(architectures)
-    able = [one for one in catalogue.builders() if (one.python, one.policy.architecture) == (python, machine)]
+    there = [one for one in catalogue.builders() if (one.python, one.policy.architecture) == (python, machine)]
+    able = [one for one in there if reach.has(one)] or there
     if suite is not None:
         named = [one for one in able if one.suite == suite]
         if not named:

@@ -8,6 +8,7 @@ from typing import Final
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.reach import PythonReach
 from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.domain.catalogue.upkeep import Fallback, RefreshReport
 
@@ -61,6 +62,8 @@ class EngineImages:
     """By suite, without suites that were never checked."""
     refreshed: Mapping[str, RefreshReport] = field(default_factory=dict)
     """The last refresh that made images anew, by suite."""
+    pythons: tuple[PythonReach, ...] | None = None
+    """Which Pythons this engine can have; None before its worker has looked for their sources."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,9 +31,14 @@ class NamedTargets:
         """Return whether anything is named."""
         return bool(self.pythons or self.platforms)
 
-    def among(self, known: Sequence[Target]) -> tuple[Target, ...]:
-        """Return the targets that they name; raise UnknownTargetError if one of them names none."""
-        pythons = self.pythons or tuple(dict.fromkeys(target.python for target in _ordinary(known)))
+    def among(self, known: Sequence[Target], *, reachable: Collection[Target] | None = None) -> tuple[Target, ...]:
+        """Return the targets that they name; raise UnknownTargetError if one of them names none.
+
+        Of those whose Python is not named, only the reachable ones count. A named Python that is nowhere reachable is
+        among the result, so that the request can be refused with the reason.
+        """
+        able = known if reachable is None else [one for one in known if one in reachable]
+        pythons = self.pythons or tuple(dict.fromkeys(target.python for target in _ordinary(able)))
         platforms = self.platforms or tuple(dict.fromkeys(target.platform for target in known))
         found = tuple(one for one in known if one.python in pythons and one.platform in platforms)
         for python in self.pythons:
@@ -42,7 +47,8 @@ class NamedTargets:
         for platform in self.platforms:
             if all(one.platform != platform for one in found):
                 raise _unknown(pythons[0], platform, known)
-        return found
+        had = {one.python for one in found if one in able}
+        return tuple(one for one in found if one in able or one.python not in had)
 
 
 _SHOWN: Final = 80

@@ -1,0 +1,1 @@
+"""Use cases about the builders: which Pythons can be had."""
