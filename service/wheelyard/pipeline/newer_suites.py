@@ -1,14 +1,17 @@
-"""Say which suites of the catalogue have a library new enough, where a builder's own is too old."""
+"""Say which suites and Pythons of the catalogue are new enough, where a builder's library or Python is too old."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from packaging.specifiers import SpecifierSet
 
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.catalogue.reach import Reach
 from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.packaging.target import Target, python_order, python_version
 from wheelyard.domain.untrusted.versions import find_specifiers, find_version
 from wheelyard.errors import WheelyardError
 from wheelyard.interfaces.archives import SuiteArchives
@@ -85,3 +88,42 @@ def _specifier(bound: str) -> SpecifierSet | None:
 def _suffices(version: str, wanted: SpecifierSet) -> bool:
     parsed = find_version(version)
     return parsed is not None and wanted.contains(parsed, prereleases=True)
+
+
+def name_newer_pythons(
+    findings: Sequence[Finding], target: Target, builders: Iterable[BuilderChoice], reach: Reach
+) -> tuple[Finding, ...]:
+    """Return the findings; those of a Python that is too old say which Pythons to ask for instead.
+
+    Args:
+        findings: What a failed stage said.
+        target: The target of the build.
+        builders: All builders of the catalogue.
+        reach: Which Pythons can be had.
+    """
+    here = {one.python: one for one in builders if one.policy == target.policy}
+    return tuple(
+        _with_pythons(one, target, here, reach) if one.kind is FindingKind.PYTHON_TOO_OLD else one for one in findings
+    )
+
+
+def _with_pythons(finding: Finding, target: Target, here: dict[str, BuilderChoice], reach: Reach) -> Finding:
+    wanted = find_specifiers(finding.bound)
+    if wanted is None:
+        return finding
+    newer = [
+        python
+        for python in sorted(here, key=python_order, reverse=True)
+        if python_order(python) > python_order(target.python)
+        and python.endswith("t") == target.is_free_threaded
+        and wanted.contains(python_version(python))
+    ]
+    plain = python_version(target.python)
+    with_gil = plain if target.is_free_threaded and "free-threaded" in f"{finding.line} {finding.cause}" else ""
+    named = [one if reach.has(here[one]) else f"{one} (source-unreachable here)" for one in newer]
+    choices = [f"for Python {', '.join(named)}"] if named else []
+    if with_gil in here:
+        choices.append(f"for Python {with_gil}, which has the GIL")
+    if not choices:
+        return replace(finding, remedy=f"The catalogue has no Python {finding.bound}. Build an older release.")
+    return replace(finding, remedy=f"Ask {', or '.join(choices)}; or build an older release.")

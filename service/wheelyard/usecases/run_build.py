@@ -45,7 +45,7 @@ from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.heal import conclude, heal, was_guess
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
-from wheelyard.pipeline.newer_suites import name_newer_suites
+from wheelyard.pipeline.newer_suites import name_newer_pythons, name_newer_suites
 
 _log = get_logger(__name__)
 _unheard: Final[set[asyncio.Task[Any]]] = set()
@@ -311,7 +311,7 @@ class _Attempt:
             await job.note(f"{step.stage.value} failed: {error}")
             if self._healed is not None and isinstance(error, ProjectError) and was_guess(job, step.stage):
                 return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
-            failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
+            failure = self._explain(error, step.stage, log, await self._name_others(findings))
             failure = replace(failure, changes=job.repaired.changes if job.repaired else ())
             return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
 
@@ -393,9 +393,10 @@ class _Attempt:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
             return lost
 
-    async def _name_newer_suites(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """Let findings of libraries that are too old say which suites have newer ones, if that is known soon."""
+    async def _name_others(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Let findings of what is too old say which Pythons and suites have newer ones, if that is known soon."""
         order = self._claim.order
+        findings = name_newer_pythons(findings, order.target, self._tools.builders, self._tools.reach())
         others = [suite for suite in self._tools.suites if suite != order.builder]
         try:
             async with asyncio.timeout(_NAME_SUITES_SECONDS):

@@ -1,12 +1,18 @@
-"""Where a library that is too old is new enough."""
+"""Where a library or a Python that is too old is new enough."""
+
+from dataclasses import replace
+from typing import Final
 
 import pytest
 from tests.fakes.archives import FakeArchives
 
 from wheelyard.domain.catalogue.archive_files import FileKind
+from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.errors import OperatorError
-from wheelyard.pipeline.newer_suites import name_newer_suites
+from wheelyard.pipeline.newer_suites import name_newer_pythons, name_newer_suites
 
 PROJ = Finding(
     kind=FindingKind.LIBRARY_TOO_OLD,
@@ -77,3 +83,42 @@ async def test_module_is_found_by_its_names_with_and_without_lib() -> None:
     archives = FakeArchives({(FileKind.LIBRARY, "rdkafka"): ("librdkafka-dev",)}, suites=("trixie",))
     (one,) = await name_newer_suites([finding], archives, ("trixie",), "x86_64")
     assert one.remedy.startswith("trixie has 1.0: ask for its builder")
+
+
+_POLICY: Final = Policy.parse("manylinux_2_36_x86_64")
+_BUILDERS: Final = tuple(
+    BuilderChoice(suite="bookworm", python=python, policy=_POLICY)
+    for python in ("3.15", "3.15t", "3.14", "3.14t", "3.13", "3.13t", "3.12")
+)
+_THREADED: Final = Finding(
+    kind=FindingKind.PYTHON_TOO_OLD,
+    name="python",
+    bound=">=3.14",
+    line="the free-threaded build requires CPython 3.14 or newer",
+)
+
+
+def name_pythons(finding: Finding, python: str, *unreachable: str) -> str:
+    reach = Reach.of(
+        [[PythonReach(architecture="x86_64", suite="bookworm", python=one, reachable=False) for one in unreachable]]
+    )
+    (one,) = name_newer_pythons([finding], Target(python=python, policy=_POLICY), _BUILDERS, reach)
+    return one.remedy
+
+
+def test_a_python_that_is_too_old_names_those_that_would_do() -> None:
+    plain = replace(_THREADED, line="it requires Python >=3.14")
+    assert name_pythons(plain, "3.13") == "Ask for Python 3.15, 3.14; or build an older release."
+
+
+def test_a_free_threaded_python_that_is_too_old_names_newer_ones_and_the_one_with_the_gil() -> None:
+    assert name_pythons(_THREADED, "3.13t", "3.15t") == (
+        "Ask for Python 3.15t (source-unreachable here), 3.14t, or for Python 3.13, which has the GIL; "
+        "or build an older release."
+    )
+
+
+def test_a_catalogue_without_a_newer_python_is_named() -> None:
+    assert name_pythons(replace(_THREADED, line="", bound=">=3.16"), "3.13") == (
+        "The catalogue has no Python >=3.16. Build an older release."
+    )

@@ -15,6 +15,8 @@ class FindingKind(StrEnum):
     TOOLCHAIN = "toolchain-missing"
     PYTHON_MODULE = "python-module-missing"
     LIBRARY_TOO_OLD = "library-too-old"
+    PYTHON_TOO_OLD = "python-too-old"
+    """The project needs a newer Python than the one that it is built for."""
     BACKEND_DRIFT = "backend-drift"
     """The build backend, or another build requirement, is newer than the project can use."""
     NETWORK = "network-wanted"

@@ -82,6 +82,37 @@ HEADERS: Final = (
     ),
 )
 
+_NEWER_PYTHON: Final = "Ask for a newer Python, or build an older release."
+PYTHON_TOO_OLD: Final = (
+    # The project's own check, in C or in Python
+    *(
+        sign(
+            FindingKind.PYTHON_TOO_OLD,
+            r"(?i:error|exit|exception): (?>#error )?+\"?+((?>[^\n\"]{0,60}?\b(?>[Rr]equire|[Nn]eed)s?+ "
+            r"(?>at least )?+C?+Python )"
+            rf"{floor}[^\n\"]{{0,60}}+)",
+            "it needs Python {1} or newer: {0}",
+            _NEWER_PYTHON,
+            name="python",
+            bound=">={1}",
+        )
+        for floor in (
+            r">=(?> )?+(3\.\d{1,2}+)",
+            r"(3\.\d{1,2}+)(?>\.\d{1,2}+)?+(?>\+| or (?>newer|later|higher|above)\b)",
+        )
+    ),
+    # PyO3 and CFFI, which refuse the first free-threaded Pythons
+    sign(
+        FindingKind.PYTHON_TOO_OLD,
+        r"(?i:error|exception): ([\w.-]{1,40}+ does not support "
+        r"(?>[^\n]{0,60}?\b(?:versions? below|Upgrade to free-threaded) )(3\.\d{1,2}+)[^\n]{0,60}+)",
+        "it needs Python {1} or newer: {0}",
+        _NEWER_PYTHON,
+        name="python",
+        bound=">={1}",
+    ),
+)
+
 TOO_OLD: Final = (
     # Meson
     sign(
@@ -534,4 +565,4 @@ PROGRAMS: Final = (
         package=debian_package,
     ),
 )
-MISSING: Final = (*HEADERS, *TOO_OLD, *LIBRARIES, *PKG_CONFIG, *CMAKE, *TOOLCHAINS, *PROGRAMS)
+MISSING: Final = (*HEADERS, *PYTHON_TOO_OLD, *TOO_OLD, *LIBRARIES, *PKG_CONFIG, *CMAKE, *TOOLCHAINS, *PROGRAMS)
