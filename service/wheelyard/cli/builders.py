@@ -5,23 +5,34 @@ import functools
 import json
 import platform
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from wheelyard.adapters.archives.sources import DEBIAN, SourceArchive, read_source_indexes
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import ImageUpkeep
-from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_upkeep
-from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_sources, image_upkeep
+from wheelyard.assembly.parts import Parts, read_catalogue
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.log_text import plain_line
+from wheelyard.domain.catalogue.catalogue import Catalogue, lay_over
+from wheelyard.domain.catalogue.source_releases import (
+    SourceRelease,
+    add_entries,
+    find_newer,
+    newest_version,
+    read_releases,
+)
 from wheelyard.domain.catalogue.status import ROLES, BuilderStatus, ImageSummary
 from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.domain.packaging.target import Target
@@ -35,7 +46,7 @@ T = TypeVar("T")
 def build_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
     """Make a suite's builder image and runtime image, and print their ids."""
     parts = Parts(load_settings())
-    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    chosen, version = suite or default_suite(parts), python or parts.default_python
     images = image_builder(parts)
     builder = with_progress(
         f"builder of {chosen}", lambda on_line: images.reporting_to(on_line).ensure_builder(chosen, python=version)
@@ -60,8 +71,7 @@ def warn_about(parts: Parts, suite: str) -> None:
 
 def default_suite(parts: Parts) -> str:
     """Return the suite of the default target; raise UnknownTargetError."""
-    settings = parts.settings
-    target = Target.parse(python=settings.default_python, platform=settings.default_platform)
+    target = Target.parse(python=parts.default_python, platform=parts.settings.default_platform)
     return parts.catalogue.builder_for(target).suite
 
 
@@ -207,7 +217,7 @@ def change_table(reports: Sequence[ImageRefresh]) -> Table:
 def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
     """Test a suite's images against the contract of images; make them first if they are missing."""
     parts = Parts(load_settings())
-    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    chosen, version = suite or default_suite(parts), python or parts.default_python
     reports = with_progress(f"tests of {chosen}", lambda on_line: _check(parts, chosen, version, on_line))
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
@@ -239,7 +249,7 @@ def _print_report(report: ImageReport) -> None:
 def print_sbom(suite: str | None, *, python: str | None, role: str, image: str | None) -> ExitCode:
     """Print the SBOM of an image that this host has."""
     parts = Parts(load_settings())
-    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    chosen, version = suite or default_suite(parts), python or parts.default_python
     print_json(json.loads(asyncio.run(_read_sbom(parts, image or (chosen, version, role)))))
     return ExitCode.OK
 
@@ -272,3 +282,80 @@ def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
         output().print(f"removed {image.name}  {format_size(image.size_bytes)}", soft_wrap=True)
     note(f"{len(removed)} removed; the budget is {format_size(settings.environment_budget_bytes)}")
     return ExitCode.OK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutdatedOptions:
+    """Where newer releases of Python are looked for, and what becomes of them."""
+
+    suites: Sequence[str]
+    """Suites of Debian's archive."""
+    mirror: str | None
+    keyring: Path
+    write: Path | None
+    """The catalogue that the entries are added to."""
+
+
+def show_outdated(options: OutdatedOptions, *, as_json: bool) -> ExitCode:
+    """Print newer releases of the catalogue's Pythons, and add their entries to a catalogue."""
+    parts = Parts(load_settings())
+    settings = parts.settings
+    archive = SourceArchive(
+        mirror=(options.mirror or settings.apt_mirror or DEBIAN).rstrip("/"),
+        suites=tuple(options.suites),
+        keyring=options.keyring.absolute(),
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.image_proxy.get_secret_value() if settings.image_proxy else None,
+    )
+    # A file that is added to again and again knows more than the catalogue that the service runs with.
+    catalogue = read_catalogue(options.write) if options.write and options.write.exists() else parts.catalogue
+    indexes = with_progress("index of sources", lambda _: read_source_indexes(archive))
+    for problem in indexes.problems:
+        note(plain_line(problem))
+    newer = find_newer(catalogue, (one for text in indexes.texts for one in read_releases(text)))
+    found = asyncio.run(_answers_of(parts, archive, newer))
+    if options.write and newer:
+        _add_to(options.write, newer, catalogue)
+    if as_json:
+        print_json([_as_json(one, answer) for one, answer in found])
+        return ExitCode.OK
+    if not newer:
+        note(f"no Python of the catalogue has a newer release in {', '.join(archive.suites)}")
+    for one, answer in found:
+        _print_newer(one, answer, catalogue)
+    if newer:
+        note(f"added to {options.write}" if options.write else "'--write FILE' adds these entries to a catalogue")
+    return ExitCode.OK
+
+
+async def _answers_of(
+    parts: Parts, archive: SourceArchive, newer: Sequence[SourceRelease]
+) -> list[tuple[SourceRelease, str]]:
+    """Return with each release why its mirror does not have it; empty if it does."""
+    sources = image_sources(parts)
+    async with sources.open() as client:
+        answers = [await sources.probe(client, f"{archive.mirror}/{one.path}") for one in newer]
+    return [(one, answer.problem) for one, answer in zip(newer, answers, strict=True)]
+
+
+def _as_json(release: SourceRelease, answer: str) -> dict[str, str | bool]:
+    fields = {name: getattr(release, name) for name in ("line", "version", "sha256", "path", "entry")}
+    return {**fields, "reachable": not answer, "answer": answer}
+
+
+def _print_newer(release: SourceRelease, answer: str, catalogue: Catalogue) -> None:
+    entry = catalogue.python.get(release.line)
+    state = "the mirror has it" if not answer else f"the mirror does not have it: {answer}"
+    before = f"the catalogue has {newest_version(entry.source)}" if entry else "the catalogue has no such Python"
+    output().print(f"Python {release.version}", style="bold")
+    output().print(f"  {before}; {state}\n", soft_wrap=True)
+    output().print(release.entry, soft_wrap=True, markup=False, highlight=False)
+
+
+def _add_to(file: Path, newer: Sequence[SourceRelease], catalogue: Catalogue) -> None:
+    """Add entries to a catalogue, unless the result would not be valid; raise CatalogueInvalidError then."""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    text = add_entries(before, newer, {line: entry.source for line, entry in catalogue.python.items()})
+    shipped = (data_path("builders") / "builders.toml").read_text(encoding="utf-8")
+    lay_over(shipped, text, source=str(file))
+    write_atomic(file, text, mode=0o644)

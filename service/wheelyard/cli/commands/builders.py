@@ -2,6 +2,7 @@
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +53,40 @@ def build(
     from wheelyard.cli.builders import build_images
 
     raise typer.Exit(build_images(suite, python=python, as_json=as_json))
+
+
+@app.command()
+def outdated(
+    *,
+    archive: Annotated[
+        list[str], typer.Option("--archive", metavar="SUITE", help="Suite of Debian's archive to read; repeatable.")
+    ] = ["sid"],  # noqa: B006  typer copies it
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", metavar="URL", help="Debian mirror. Default: the one for images, or Debian's."),
+    ] = None,
+    keyring: Annotated[
+        Path, typer.Option("--keyring", metavar="FILE", help="Keys that the archive's signature is checked with.")
+    ] = Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Add the entries to this catalogue; your own or a new file."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name newer releases of the catalogue's Pythons, with their hashes, and write their entries.
+
+    The hashes come from Debian's index of sources, whose signature apt checks. Debian lists upstream's own tarballs.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders outdated
+    wheelyard builders outdated --write /etc/wheelyard/catalogue.toml
+    """
+    from wheelyard.cli.builders import OutdatedOptions, show_outdated
+
+    options = OutdatedOptions(suites=archive, mirror=mirror, keyring=keyring, write=write)
+    raise typer.Exit(show_outdated(options, as_json=as_json))
 
 
 @app.command()

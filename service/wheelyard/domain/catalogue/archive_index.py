@@ -17,7 +17,7 @@ from typing import Final
 FORMAT: Final = 1
 """Number of this format; an index of another one is read anew."""
 _HEAD: Final = f"wheelyard-archive {FORMAT} ".encode()
-_MOST_BYTES: Final = 1 << 28
+MOST_BYTES: Final = 1 << 28
 """Size of an index, or of what a package manager prints, in bytes; Debian's are 40 MiB."""
 _BREAK: Final = b"\n--\n"
 _TOP: Final = (b"bin/", b"lib/", b"lib32/", b"lib64/", b"sbin/")
@@ -95,11 +95,11 @@ def unpack_index(packed: bytes) -> bytes:
 def _decompress(data: bytes, bits: int) -> bytes:
     machine = zlib.decompressobj(bits)
     try:
-        text = machine.decompress(data, _MOST_BYTES)
+        text = machine.decompress(data, MOST_BYTES)
     except zlib.error as error:
         raise ValueError(f"it is damaged: {error}") from error
     if not machine.eof:
-        raise ValueError(f"it is cut off, or longer than {_MOST_BYTES >> 20} MiB")
+        raise ValueError(f"it is cut off, or longer than {MOST_BYTES >> 20} MiB")
     return text
 
 
