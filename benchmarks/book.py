@@ -34,6 +34,10 @@ WITHOUT_RECIPE: Final = (
     *("argon2-cffi-bindings", "greenlet", "idna", "markupsafe", "msgpack", "psutil", "pycryptodome"),
     *("tornado", "zstandard"),
 )
+FREE_THREADED: Final = ("aiohttp", "bitarray", "multidict", "propcache", "regex", "simplejson", "wrapt")
+"""More projects for free-threaded Pythons, which their authors say something about."""
+PYTHONS: Final = ("3.13", "3.13t", "3.11")
+"""The Pythons of the page. The catalogue's others cannot be had everywhere, and were not where the page was made."""
 OLDER: Final = {
     "bookworm": ("confluent-kafka<2.1", "gdal==3.6.2", "matplotlib<3.11", "pygit2<1.12", "pyproj<3.7"),
     "bullseye": (
@@ -106,8 +110,8 @@ def _parse_options() -> argparse.Namespace:
 def list_keys() -> Iterator[RowKey]:
     """Yield every row that the page should have."""
     book = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
-    for builder in (one for one in book.builders() if one.suite in BOOK_SUITES):
-        for requirement in list_requirements(builder.suite, None):
+    for builder in (one for one in book.builders() if one.suite in BOOK_SUITES and one.python in PYTHONS):
+        for requirement in list_requirements(builder.suite, None, python=builder.python):
             yield requirement, builder.suite, builder.python
 
 
@@ -117,15 +121,15 @@ def _list_entries(client: httpx.Client, options: argparse.Namespace) -> Iterator
         if builder["kind"] == "image" or builder["suite"] not in (options.suite or [builder["suite"]]):
             continue
         target = f"{builder['policy']}_{platform.machine()}"
-        requirements = list(list_requirements(builder["suite"], options.only))
-        for python in [python for python in builder["pythons"] if python in (options.python or [python])]:
-            for requirement in requirements:
+        for python in [python for python in builder["pythons"] if python in (options.python or PYTHONS)]:
+            for requirement in list_requirements(builder["suite"], options.only, python=python):
                 yield Entry(requirement=requirement, suite=builder["suite"], python=python, platform=target)
 
 
-def list_requirements(suite: str, only: list[str] | None) -> Iterator[str]:
-    """Yield the requirements for a suite: the newest releases, and older ones that recipes recommend there."""
-    for requirement in sorted({*_recipe_names(), *WITHOUT_RECIPE, *OLDER.get(suite, ())}):
+def list_requirements(suite: str, only: list[str] | None, *, python: str) -> Iterator[str]:
+    """Yield the requirements for a builder: the newest releases, and older ones that recipes recommend there."""
+    more = FREE_THREADED if python.endswith("t") else ()
+    for requirement in sorted({*_recipe_names(), *WITHOUT_RECIPE, *OLDER.get(suite, ()), *more}):
         if only is None or Requirement(requirement).name in only:
             yield requirement
 
@@ -223,8 +227,24 @@ def _finished_row(entry: Entry, build: dict[str, Any]) -> Row:
     grafted = str(len(wheel["grafted"])) + (f" ({unknown})" if unknown else "")
     tag = wheel["tag"].removesuffix(f"_{platform.machine()}")
     return _row(
-        entry, version=version, result=BUILT, seconds=seconds, tag=tag, grafted=grafted, size=size(wheel["size_bytes"])
+        entry,
+        version=version,
+        result=BUILT,
+        seconds=seconds,
+        tag=tag,
+        grafted=grafted,
+        size=size(wheel["size_bytes"]),
+        gil=_verdict([one for proof in wheel["proofs"] for one in proof["threading"]]),
     )
+
+
+def _verdict(modules: list[dict[str, Any]]) -> str:
+    """Say how many extension modules leave the GIL off, and survived eight threads."""
+    if not modules:
+        return ""
+    off = sum(one["gil_off"] for one in modules)
+    tried = [one["survives_threads"] for one in modules if one["survives_threads"] is not None]
+    return f"{off} of {len(modules)} off" + (f", {sum(tried)} of {len(tried)} survived" if tried else "")
 
 
 def _row(entry: Entry, *, version: str, result: str, **figures: str) -> Row:

@@ -24,6 +24,8 @@ Each row is one release on one builder: compiled, repaired, installed and import
 published. *seconds* are all stages but the making of images; *grafted* counts the libraries that were copied into the
 wheel, and in brackets those whose system package is not known. A row that is not `{built}` says why. Where a suite's
 libraries do not suffice the recipe says so, and the request is refused with that reason before a container starts.
+*gil* is about free-threaded Pythons: how many of the extension modules leave the GIL off, and how many survived calls
+from eight threads at once. Many projects do not build for them yet; their rows say what the project or its tools say.
 """
 
 
@@ -40,6 +42,8 @@ class Row:
     tag: str
     grafted: str
     size: str
+    gil: str = ""
+    """On a free-threaded Python: how many extension modules leave the GIL off, and survived eight threads."""
 
     @property
     def key(self) -> RowKey:
@@ -62,7 +66,18 @@ def write_page(rows: Mapping[RowKey, Row], *, missing: Sequence[RowKey]) -> str:
         ("suite", "Python", "projects", "built", "unsupported", "failed", "not run"), _count(ordered, missing)
     )
     table = write_table(ordered)
-    parts = [_HEAD.format(built=BUILT), summary, "", _count_grafts(ordered), "", *_list_missing(missing), table, ""]
+    verdict = _count_threaded(ordered)
+    parts = [
+        _HEAD.format(built=BUILT),
+        summary,
+        "",
+        _count_grafts(ordered),
+        *verdict,
+        "",
+        *_list_missing(missing),
+        table,
+        "",
+    ]
     return "\n".join(parts)
 
 
@@ -118,6 +133,25 @@ def _count_grafts(rows: Iterable[Row]) -> str:
     figures = [[int(figure) for figure in re.findall(r"\d+", row.grafted)] for row in rows]
     grafted, unknown = (sum(sum(row[place : place + 1]) for row in figures) for place in (0, 1))
     return f"Libraries that were grafted, in all wheels: {grafted}; unattributed: {unknown}."
+
+
+def _count_threaded(rows: Iterable[Row]) -> list[str]:
+    """Count the projects on free-threaded Pythons by their verdict."""
+    threaded = [row for row in rows if row.python.endswith("t")]
+    if not threaded:
+        return []
+    built = {row.project: row for row in threaded if row.result == BUILT}
+    off = [name for name, row in built.items() if row.gil and (parts := re.findall(r"\d+", row.gil))[0] == parts[1]]
+    pure = [name for name, row in built.items() if not row.gil]
+    refused = {row.project for row in threaded} - built.keys()
+    figures = {
+        "all modules leave the GIL off": len(off),
+        "a module switches it on": len(built) - len(off) - len(pure),
+        "pure": len(pure),
+        "not built": len(refused),
+    }
+    counts = "; ".join(f"{name}: {figure}" for name, figure in figures.items())
+    return ["", f"Projects on free-threaded Pythons: {len(built) + len(refused)}; {counts}."]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

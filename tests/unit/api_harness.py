@@ -46,6 +46,7 @@ from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.index.index import Level
@@ -101,6 +102,8 @@ class ApiHarness:
     resolver: MemoryReleaseResolver
     archives: FakeArchives
     app: FastAPI
+    pythons: list[PythonReach]
+    """What workers have reported of the Pythons that they can have; nothing before a test says so."""
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     async def submit(self, requirement: str = "pyyaml") -> str:
@@ -141,6 +144,8 @@ class ApiParts:
     archives: FakeArchives = field(default_factory=FakeArchives)
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """Who is asked whether the service is ready."""
+    pythons: list[PythonReach] = field(default_factory=list)
+    """What workers have reported of the Pythons that they can have."""
 
     def order(self) -> RequestBuild:
         """Give what orders builds, for every builder of the catalogue."""
@@ -157,6 +162,7 @@ class ApiParts:
             recipes=self.stored_recipes,
             facts=facts,
             repositories=self.repositories,
+            reach=lambda: Reach.of([self.pythons]),
         )
 
     @cached_property
@@ -224,6 +230,7 @@ async def api_harness(
             resolver=parts.resolver,
             archives=parts.archives,
             app=app,
+            pythons=parts.pythons,
             checks=parts.checks,
         )
 

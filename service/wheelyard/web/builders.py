@@ -29,7 +29,12 @@ def _by_python(targets: Sequence[TargetView]) -> list[list[TargetView]]:
     for target in targets:
         tried = target.problem.tried if target.problem else ()
         groups.setdefault((target.python, target.release, tried), []).append(target)
-    return sorted(groups.values(), key=lambda group: python_order(group[0].python), reverse=True)
+    return sorted(groups.values(), key=lambda group: _newest_first(group[0].python))
+
+
+def _newest_first(python: str) -> tuple[int, int, bool]:
+    major, minor, is_free_threaded = python_order(python)
+    return -major, -minor, is_free_threaded
 
 
 async def _builders(context: PageContext) -> tuple[Sequence[BuilderStatus], str]:

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
 from benchmarks import book
-from benchmarks.book import PAGE, WITHOUT_RECIPE, list_keys
+from benchmarks.book import FREE_THREADED, PAGE, PYTHONS, WITHOUT_RECIPE, list_keys
 from benchmarks.book_table import BUILT, UNSUPPORTED, Row, RowKey, cell, read_rows, size, write_page, write_table
 from packaging.requirements import Requirement
 
@@ -116,12 +116,14 @@ RECIPES = {project_of(file) for file in list_recipe_files(data_path("recipes"))}
 
 
 def test_every_row_of_the_book_has_a_recipe_or_needs_none() -> None:
-    assert {Requirement(row.project).name for row in PAGE_ROWS.values()} <= RECIPES | set(WITHOUT_RECIPE)
+    assert {Requirement(row.project).name for row in PAGE_ROWS.values()} <= RECIPES | {*WITHOUT_RECIPE, *FREE_THREADED}
     assert PAGE_ROWS.keys() <= set(list_keys())
 
 
 def test_nothing_in_the_book_has_failed_or_grafts_what_nobody_knows() -> None:
-    kinds = {row.key: row.result.partition(":")[0] for row in PAGE_ROWS.values()}
+    # Many projects refuse free-threaded Pythons, and the page says so.
+    ordinary = [row for row in PAGE_ROWS.values() if not row.python.endswith("t")]
+    kinds = {row.key: row.result.partition(":")[0] for row in ordinary}
     assert {key: kind for key, kind in kinds.items() if kind not in {BUILT, UNSUPPORTED}} == {}
     assert [row.key for row in PAGE_ROWS.values() if "(" in row.grafted] == []
     assert "; unattributed: 0." in PAGE.read_text(encoding="utf-8")
@@ -144,7 +146,23 @@ def test_page_is_what_the_benchmark_writes() -> None:
     assert page == write_page(PAGE_ROWS, missing=sorted(listed_as_missing()))
 
 
+def test_page_has_the_verdict_of_real_projects_on_a_free_threaded_python() -> None:
+    threaded = [row for row in PAGE_ROWS.values() if row.python == "3.13t"]
+    assert len({row.project for row in threaded}) >= 15
+    assert all(row.gil or row.result != BUILT or "none-any" in row.tag for row in threaded)
+    assert {row.python for row in PAGE_ROWS.values()} == set(PYTHONS)
+
+
+def test_verdict_says_how_many_modules_leave_the_gil_off() -> None:
+    modules: list[dict[str, Any]] = [
+        {"gil_off": True, "survives_threads": True},
+        {"gil_off": False, "survives_threads": None},
+    ]
+    assert book._verdict(modules) == "1 of 2 off, 1 of 1 survived"
+    assert book._verdict([]) == ""
+
+
 def listed_as_missing() -> list[RowKey]:
     """Read what the page says that nobody has built here."""
-    found = re.findall(r"^- (\w+), Python ([\d.]+): (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(r"^- (\w+), Python ([\d.]+t?): (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     return [(requirement, suite, python) for suite, python, names in found for requirement in names.split(", ")]

@@ -15,6 +15,7 @@ from wheelyard.assembly.host_checks import (
     read_sandbox,
     try_state_dir,
 )
+from wheelyard.domain.catalogue.reach import PythonReach, SourceTry
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
 from wheelyard.settings import Settings
 from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
@@ -248,3 +249,27 @@ def test_ca_bundle_must_hold_certificates(tmp_path: Path) -> None:
 
 def test_set_mirror_wins() -> None:
     assert find_package_mirror(Settings(apt_mirror="http://mirror.example/debian")) == "http://mirror.example/debian"
+
+
+def test_pythons_that_cannot_be_had_are_named_with_what_was_tried() -> None:
+    tried = (SourceTry(url="https://mirror.test/Python-3.15.2.tar.xz", answer="it answered 404 Not Found"),)
+    reports = tuple(
+        PythonReach(
+            architecture="x86_64",
+            suite=suite,
+            python=python,
+            reachable=python == "3.13",
+            version="3.13.15" if python == "3.13" else "",
+            tried=() if python == "3.13" else tried,
+        )
+        for suite in ("bookworm", "trixie")
+        for python in ("3.15", "3.15t", "3.13")
+    )
+    checks = diagnose(replace(HEALTHY, pythons=reports), SETTINGS)
+    ok, warning = (check for check in checks if check.name == "Pythons")
+    assert ok.found == "3.13 (3.13.15)"
+    assert warning.found == f"3.15, 3.15t: source-unreachable; tried {tried[0]}"
+    assert "WHEELYARD_PYTHON_MIRROR" in warning.remedy
+    assert not has_failure(checks)
+    nothing = diagnose(replace(HEALTHY, pythons=reports[:2]), SETTINGS)
+    assert has_failure(nothing)

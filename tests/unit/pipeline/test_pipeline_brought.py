@@ -27,6 +27,7 @@ from tests.unit.pipeline_harness import (
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage, Wheel
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
+from wheelyard.domain.catalogue.reach import PythonReach, Reach, SourceTry
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Policy
 from wheelyard.domain.recipes.effective import EffectiveRecipe
@@ -38,6 +39,7 @@ from wheelyard.errors import (
     OwnProjectError,
     ProjectError,
     RepairFailedError,
+    SourceUnreachableError,
     UntrustedOutputError,
     VerifyFailedError,
     WheelClaimsFalseError,
@@ -75,19 +77,31 @@ async def go(
     *scripts: Script,
     builders: tuple[BuilderChoice, ...] = BUILDERS,
     sdists: tuple[IndexFile, ...] = (),
+    unreachable: tuple[str, ...] = (),
 ) -> Job:
-    """Run all stages; ``sdists`` of the project were brought too."""
+    """Run all stages; ``sdists`` of the project were brought too, and the sources of some Pythons are unreachable."""
 
     async def sdists_of(project: NormalizedName) -> tuple[IndexFile, ...]:
         assert project == "demo"
         return sdists
 
     pipeline.engine = MemoryEngine(*scripts)
-    tools: Tools = replace(pipeline.tools, builders=builders, sdists_of=sdists_of)
+    reach = Reach.of([[lacking(one) for one in builders if one.python in unreachable]])
+    tools: Tools = replace(pipeline.tools, builders=builders, sdists_of=sdists_of, reach=lambda: reach)
     job = pipeline.job
     for step in pipeline.steps:
         job = await step.act(job, tools)
     return job
+
+
+def lacking(builder: BuilderChoice) -> PythonReach:
+    return PythonReach(
+        architecture=builder.policy.architecture,
+        suite=builder.suite,
+        python=builder.python,
+        reachable=False,
+        tried=(SourceTry(url="https://mirror.test/Python.tar.xz", answer="it answered 404 Not Found"),),
+    )
 
 
 def leaving(report: Mapping[str, Any] = NATIVE_REPORT) -> Script:
@@ -146,6 +160,20 @@ async def test_wheel_is_proven_in_the_bare_image_of_each_target_that_its_tags_cl
 async def test_pure_wheel_is_proven_everywhere(tmp_path: Path) -> None:
     job = await go(bringing(tmp_path, PURE), leaving(REPAIR_REPORT), *[honest_verify] * 6)
     assert len(proven(job)) == len(BUILDERS)
+
+
+async def test_pythons_that_cannot_be_had_are_not_tried_and_the_report_says_so(tmp_path: Path) -> None:
+    job = await go(bringing(tmp_path, PURE), leaving(REPAIR_REPORT), *[honest_verify] * 3, unreachable=("3.11",))
+    assert proven(job) == ["bullseye 3.13", "bookworm 3.13", "trixie 3.13"]
+    assert known(job.wheel).warnings[-1] == (
+        "Its tags are also for Pythons whose source cannot be reached (source-unreachable), not tried: "
+        "Python 3.11 on bullseye, bookworm, trixie: https://mirror.test/Python.tar.xz (it answered 404 Not Found)."
+    )
+
+
+async def test_wheel_for_pythons_that_cannot_be_had_alone_is_not_proven(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachableError):
+        await go(bringing(tmp_path, PURE), leaving(REPAIR_REPORT), unreachable=("3.11", "3.13"))
 
 
 async def test_targets_of_other_machines_are_not_tried(tmp_path: Path) -> None:

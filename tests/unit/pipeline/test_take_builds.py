@@ -112,6 +112,18 @@ async def at_work(harness: TakeHarness) -> AsyncIterator[TakeBuilds]:
     await asyncio.gather(working, return_exceptions=True)
 
 
+async def test_build_for_a_python_that_another_worker_can_have_is_left_to_it(harness: TakeHarness) -> None:
+    await harness.submit("key-1")
+    worker = harness.worker()
+    worker.leave_out(frozenset({LANE}))
+    await worker._take_what_fits()
+    assert worker._free().slots == harness.capacity.slots
+    worker.leave_out(frozenset())
+    await worker._take_what_fits()
+    assert worker._free().slots == harness.capacity.slots - 1
+    await worker._end_all()
+
+
 async def test_worker_takes_what_its_slots_allow_and_the_next_when_one_ends(harness: TakeHarness) -> None:
     ids = await harness.submit("a", "b", "c")
     async with at_work(harness):
