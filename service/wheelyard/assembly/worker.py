@@ -217,7 +217,7 @@ class Worker:
     def _leave_to_others(self, pythons: Iterable[PythonReach]) -> None:
         """Take no builds for Pythons that another engine can have, and this one cannot."""
         known = self.reach().known
-        better = {one.key for one in pythons if not one.reachable and known[one.key].reachable}
+        better = {one.key for one in pythons if not one.reachable and one.key in known and known[one.key].reachable}
         lanes = self.registration.lanes
         self.take_builds.leave_out(
             frozenset(lane for lane in lanes if (lane.architecture, lane.suite, lane.python) in better)

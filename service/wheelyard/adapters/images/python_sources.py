@@ -49,6 +49,8 @@ class PythonSources:
         self._catalogue = catalogue
         self._sources = sources
         self._answers: dict[str, Answer] | None = None
+        self._kept: frozenset[PythonSource] = frozenset()
+        """The sources that were in the cache at the last look; to check them takes reading them."""
         self._mirrors: dict[str, str] = {}
         self.newest = Reach()
 
@@ -56,7 +58,9 @@ class PythonSources:
         """Ask the mirrors for what is neither on the engine nor in the cache; return what is known then."""
         present = await self._present()
         wanted = [pair for suite in self._suites() for pair in await self._missing(suite, present)]
-        urls = dict.fromkeys(url for _, mirrors in wanted for url in mirrors)
+        sources = dict.fromkeys(source for source, _ in wanted)
+        self._kept = frozenset([one for one in sources if await self._sources.has(_file_of(one))])
+        urls = dict.fromkeys(url for source, urls in wanted if source not in self._kept for url in urls)
         slots = asyncio.Semaphore(_AT_ONCE)
         async with self._sources.open() as client:
 
@@ -90,9 +94,7 @@ class PythonSources:
         apt = await self._apt_mirror(plan, present)
         missing = [name for name in self._pythons(plan) if plan.python_name(name).definition not in present]
         found = dict.fromkeys(source for name in missing for source in plan.python(name).source)
-        return [
-            (source, self._addresses(source, apt)) for source in found if not await self._sources.has(_file_of(source))
-        ]
+        return [(source, self._addresses(source, apt)) for source in found]
 
     def _pythons(self, plan: SuitePlan) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*plan.entry.pythons, self._catalogue.tools.python)))
@@ -162,7 +164,7 @@ class PythonSources:
         tried: list[SourceTry] = []
         apt = await self._apt_mirror(plan, present)
         for source in plan.python(python).source:
-            if await self._sources.has(_file_of(source)):
+            if source in self._kept:
                 return _Found(version=source.version, tried=())
             addresses = self._addresses(source, apt)
             if any(self._is_there(url, source) for url in addresses):
