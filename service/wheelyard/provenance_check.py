@@ -31,6 +31,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 SLSA: Final = "https://slsa.dev/provenance/v1"
@@ -40,6 +41,12 @@ PUBLISHER: Final = "Wheelyard"
 """``kind`` of the publisher of our own bundles; what came with an upload has another one."""
 ENTRY_KIND: Final = {"kind": "wheelyard-certificate", "version": "1"}
 SUFFIX: Final = ".provenance.json"
+_END_OF_LIST: Final = b"-----END X509 CRL-----"
+_MADE: Final = {
+    "brought": "Proven here, brought as",
+    "mirrored": "Mirrored, unchanged, from",
+    "recorded": "Published here, by a build that is no longer recorded, as",
+}
 _MOST_BYTES: Final = 16 << 20
 _SKEW: Final = timedelta(minutes=10)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -76,21 +83,24 @@ def read_authority(pem: bytes, lists: Iterable[bytes] = ()) -> Authority:
     """Return what to trust, from PEM certificates and from revocation lists in PEM or DER; raise CheckError."""
     try:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
-        revoked = tuple(map(_read_list, lists))
+        revoked = tuple(one for data in lists for one in _read_lists(data))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CheckError(f"The authority's certificate or revocation list cannot be read: {error}") from error
     for one in certificates:
         _check_authority(one)
-    for one in revoked:
-        if not any(_signed_list(one, authority) for authority in certificates):
+    for listed in revoked:
+        if not any(_signed_list(listed, authority) for authority in certificates):
             raise CheckError("A revocation list is not signed by the authority.")
     return Authority(certificates=certificates, revoked=revoked)
 
 
-def _read_list(data: bytes) -> x509.CertificateRevocationList:
-    if data.startswith(b"-----"):
-        return x509.load_pem_x509_crl(data)
-    return x509.load_der_x509_crl(data)
+def _read_lists(data: bytes) -> Iterator[x509.CertificateRevocationList]:
+    """Yield the lists of a file: one in DER, or any number in PEM."""
+    if not data.lstrip().startswith(b"-----"):
+        yield x509.load_der_x509_crl(data)
+        return
+    for part in data.split(_END_OF_LIST)[:-1]:
+        yield x509.load_pem_x509_crl(part + _END_OF_LIST)
 
 
 def _signed_list(revoked: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
@@ -220,7 +230,7 @@ def _certificate(der: bytes, authority: Authority) -> tuple[x509.Certificate, x5
         if isinstance(error, CheckError):
             raise
         raise CheckError(f"The signing certificate cannot be read: {error}") from error
-    if constraints.ca or x509.ExtendedKeyUsageOID.CODE_SIGNING not in usage:
+    if constraints.ca or ExtendedKeyUsageOID.CODE_SIGNING not in usage:
         raise CheckError("The certificate is not one for signing files.")
     if leaf.public_bytes(Encoding.DER) != der:
         raise CheckError("The signing certificate has bytes that do not belong to it.")
@@ -273,7 +283,7 @@ def _check_predicate(predicate: Mapping[str, Any], leaf: x509.Certificate) -> da
         raise CheckError("The builder that is named is not the one that the signing certificate is for.")
     metadata = _object(details.get("metadata"), "the metadata")
     try:
-        signed_at = datetime.fromisoformat(str(metadata.get("finishedOn")))
+        signed_at = datetime.fromisoformat(str(metadata.get("wheelyard_signedOn")))
     except ValueError as error:
         raise CheckError("The statement does not say when it was made.") from error
     if signed_at.tzinfo is None or not leaf.not_valid_before_utc <= signed_at <= leaf.not_valid_after_utc:
@@ -302,7 +312,7 @@ def _facts(
     )
     kind = str(definition.get("buildType", "")).rpartition("/")[2]
     source = next((one for one in parts if _role(one) == "source"), None)
-    made = {"brought": "Proven here, brought as", "mirrored": "Mirrored, unchanged, from"}.get(kind, "Built from")
+    made = _MADE.get(kind, "Built from")
     if source is not None:
         digest = ", ".join(f"{name} {value}" for name, value in source["digest"].items())
         yield f"{made} {source.get('name') or source.get('uri')} ({digest})."
@@ -324,7 +334,7 @@ def _role(part: Mapping[str, Any]) -> str:
 
 
 def _name(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else certificate.subject.rfc4514_string()
 
 

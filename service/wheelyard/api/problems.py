@@ -126,6 +126,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.EngineUnavailableError: 503,
     errors.ContainerLostError: 503,
     errors.IndexUnavailableError: 503,
+    errors.SigningUnavailableError: 503,
     errors.IndexConflictError: 409,
     errors.PublishUnprovenError: 502,
     errors.DatabaseUnavailableError: 503,
