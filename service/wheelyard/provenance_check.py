@@ -42,6 +42,17 @@ PUBLISHER: Final = "Wheelyard"
 ENTRY_KIND: Final = {"kind": "wheelyard-certificate", "version": "1"}
 SUFFIX: Final = ".provenance.json"
 _END_OF_LIST: Final = b"-----END X509 CRL-----"
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What ``cryptography`` raises for certificates that are none."""
 _MADE: Final = {
     "brought": "Proven here, brought as",
     "mirrored": "Mirrored, unchanged, from",
@@ -84,7 +95,7 @@ def read_authority(pem: bytes, lists: Iterable[bytes] = ()) -> Authority:
     try:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
         revoked = tuple(one for data in lists for one in _read_lists(data))
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise CheckError(f"The authority's certificate or revocation list cannot be read: {error}") from error
     for one in certificates:
         _check_authority(one)
@@ -112,7 +123,7 @@ def _check_authority(certificate: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(certificate)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+    except (*_UNREADABLE, InvalidSignature) as error:
         raise CheckError("The given certificate is not that of an authority: it does not sign itself.") from error
     if not constraints.ca:
         raise CheckError("The given certificate is not that of an authority: it may not issue certificates.")
@@ -226,7 +237,7 @@ def _certificate(der: bytes, authority: Authority) -> tuple[x509.Certificate, x5
             raise CheckError("The signing certificate was not issued by the authority, or was changed.")
         constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         if isinstance(error, CheckError):
             raise
         raise CheckError(f"The signing certificate cannot be read: {error}") from error
@@ -246,7 +257,7 @@ def _certificate(der: bytes, authority: Authority) -> tuple[x509.Certificate, x5
 def _issued(leaf: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (*_UNREADABLE, InvalidSignature):
         return False
     return True
 
@@ -277,7 +288,7 @@ def _check_predicate(predicate: Mapping[str, Any], leaf: x509.Certificate) -> da
     builder = _object(details.get("builder"), "the builder").get("id")
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound as error:
+    except _UNREADABLE as error:
         raise CheckError("The signing certificate names no builder.") from error
     if builder not in names.get_values_for_type(x509.UniformResourceIdentifier):
         raise CheckError("The builder that is named is not the one that the signing certificate is for.")

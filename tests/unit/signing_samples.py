@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def sign(key: CertifiedKey, *, at: datetime = NOW, brought: tuple[dict[str, obje
     requirement = BuildRequirement(
         filename="setuptools-80.0.0-py3-none-any.whl", sha256="cd" * 32, url="https://pypi.example/setuptools.whl"
     )
-    wheel = sample_wheel(requirements=(requirement,), filename=FILE, sha256=digest)
+    wheel = replace(sample_wheel(), build_requirements=(requirement,), filename=FILE, sha256=digest)
     run = BuildRun(
         build_id="b1",
         attempt=2,
