@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -238,11 +239,13 @@ def test_copied_file_needs_only_cryptography(signed: Signed, tmp_path: Path) -> 
     alone.mkdir()
     copy = alone / "check.py"
     copy.write_bytes(Path(provenance_check.__file__).read_bytes())
-    import _cffi_backend  # noqa: PLC0415
+    backend = importlib.util.find_spec("_cffi_backend")
+    assert backend is not None
+    assert backend.origin is not None
     import cryptography  # noqa: PLC0415
 
     packages = Path(cryptography.__file__).parents[1]
-    for found in (packages / "cryptography", Path(_cffi_backend.__file__)):
+    for found in (packages / "cryptography", Path(backend.origin)):
         (alone / found.name).symlink_to(found)
     command = [sys.executable, "-S", "-E", str(copy), str(wheel), "--authority", str(tmp_path / "authority.pem")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

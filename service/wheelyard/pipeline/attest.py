@@ -58,6 +58,7 @@ async def _run_of(job: Job, tools: Tools, now: datetime) -> BuildRun:
         images=await _contents(job, tools, sorted(images)),
         crates=job.built.crates if job.built else (),
         agent_sha256=hashlib.sha256(tools.agent).hexdigest(),
+        epoch=job.built.epoch if job.built and not job.claim.order.is_brought else None,
         commands=_commands(job.claim.order, wheel.imported_modules),
     )
 

@@ -5,8 +5,10 @@ https://github.com/in-toto/attestation/tree/main/spec/v1, https://slsa.dev/spec/
 https://docs.pypi.org/attestations/publish/v1, https://peps.python.org/pep-0740/.
 """
 
+import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -60,6 +62,8 @@ class BuildRun:
     """The program that ran in the containers, which decides the commands; None if it is not known."""
     commands: tuple[str, ...] = ()
     """The commands of the stages, in order."""
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH of the build; None if it is not known, or nothing was built."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +118,7 @@ def describe_build(order: BuildOrder, wheel: Wheel, run: BuildRun, signing: Sign
                 "suite": order.builder,
                 "buildKey": order.key,
                 "commands": list(run.commands),
+                "environment": dict(order.recipe.env) | _epoch_of(run),
                 "network": order.recipe.network,
             },
             "resolvedDependencies": list(_dependencies(order, wheel, run)),
@@ -148,6 +153,10 @@ def describe_copy(file: IndexedWheel, signing: Signing) -> Predicate:
             "metadata": {"finishedOn": _time(file.uploaded_at), "wheelyard_signedOn": _time(signing.at)},
         },
     }
+
+
+def _epoch_of(run: BuildRun) -> dict[str, str]:
+    return {} if run.epoch is None else {"SOURCE_DATE_EPOCH": str(run.epoch)}
 
 
 def _builder(signing: Signing, agent_sha256: str | None) -> dict[str, Any]:
@@ -268,6 +277,38 @@ def _byproducts(wheel: Wheel) -> Iterator[dict[str, Any]]:
     }
     digest = hashlib.sha256(_encode(report)).hexdigest()
     yield {"name": "repair and proof", "digest": {"sha256": digest}, "annotations": {"role": "report", **report}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProvenanceSummary:
+    """A provenance object of ours in short, for people. It is not checked here."""
+
+    builder_id: str
+    signed_at: str
+    authority: str
+    """The sha256 of the authority's certificate."""
+    parts: tuple[tuple[str, int], ...]
+    """How many of each kind it was made of, such as 3 of "build requirement"."""
+    others: int
+    """The number of attestations that came with an upload."""
+
+
+def summarize(provenance: bytes) -> ProvenanceSummary:
+    """Return a provenance object of ours in short; raise ValueError if it is none."""
+    try:
+        bundles = json.loads(provenance)["attestation_bundles"]
+        statements = [json.loads(base64.b64decode(one["envelope"]["statement"])) for one in bundles[0]["attestations"]]
+        predicate = next(one["predicate"] for one in statements if one["predicateType"] == SLSA)
+        roles = Counter(str(one["annotations"]["role"]) for one in predicate["buildDefinition"]["resolvedDependencies"])
+        return ProvenanceSummary(
+            builder_id=str(predicate["runDetails"]["builder"]["id"]),
+            signed_at=str(predicate["runDetails"]["metadata"]["wheelyard_signedOn"]),
+            authority=str(bundles[0]["publisher"]["authority"]),
+            parts=tuple(roles.items()),
+            others=sum(len(one["attestations"]) for one in bundles[1:]),
+        )
+    except (KeyError, IndexError, TypeError, StopIteration) as error:
+        raise ValueError("it is no provenance object of ours") from error
 
 
 def _time(at: datetime) -> str:
