@@ -73,6 +73,10 @@ test-toolchains: setup ## Build real projects in Rust, Fortran, Java and with Ba
 test-images: setup ## Make a runtime image twice and compile Python twice, compare their files, and refresh an image
 	@$(VENV)/pytest tests/integration/test_image_content.py tests/integration/test_image_refresh.py -m "slow_images or not slow_images"
 
+.PHONY: test-signing
+test-signing: setup ## Read attestations with PyPI's models, and sign with a PKCS#11 token if softhsm2 and opensc are there
+	@$(VENV)/pytest tests/integration/test_signing.py -m "slow_signing or not slow_signing"
+
 .PHONY: test-pythons
 test-pythons: setup ## Compile a free-threaded Python, and build and prove wheels for it, in some minutes
 	@$(VENV)/pytest tests/integration/test_free_threaded.py -m slow_pythons

@@ -144,6 +144,25 @@ class Settings(BaseSettings):
     """File with PEM certificates of trusted authorities for TLS, such as a company's own. Images get them too. Default:
     the system's."""
 
+    authority_certificate: Path | None = None
+    """PEM file with the certificate of the authority that issues signing certificates, with a key of the curve P-256.
+    The API needs it, workers do not. Default: an authority of the service's own, made at the first start, in the folder
+    ``authority`` of the state directory."""
+
+    authority_key: Path | None = None
+    """PEM file with the private key of ``authority_certificate``."""
+
+    authority_command: tuple[str, ...] = ()
+    """Program that signs with the key of ``authority_certificate``, instead of a file with it, as a JSON list of the
+    program and its arguments. It gets the bytes to sign on its standard input and writes an ECDSA signature with
+    SHA-256 in DER. It is how a KMS or a PKCS#11 token is used."""
+
+    authority_name: Annotated[str, Field(min_length=1, max_length=64)] = "Wheelyard authority"
+    """Name in the certificate of an authority that is made, such as ``Example Ltd wheels``."""
+
+    signing_days: Annotated[float, Field(gt=0.01, le=825)] = 7.0
+    """How long the signing certificates of workers are valid. They are renewed after half of that."""
+
     host: str = "127.0.0.1"
     """Address that the API listens on."""
 

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 
 from packaging.utils import NormalizedName
 
+from wheelyard.domain.catalogue.packages import InstalledPackage
+from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.recipes.recipe import Recipe, lint_recipe
 from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 from wheelyard.errors import OperatorError, RecipeInvalidError, ToolchainTooOldError
@@ -41,6 +43,11 @@ class MemoryImages:
     def package_manager(self, suite: str) -> str:
         """Return what a test has set; see Images."""
         return self.managers.get(suite, "apt")
+
+    async def content(self, image: str) -> ImageContent:
+        """Return an image with one package; see Images."""
+        package = InstalledPackage(name="libc6", version="2.36-9", architecture="amd64")
+        return ImageContent(name=image, version="0" * 64, distribution="debian", suite="bookworm", packages=(package,))
 
     async def note_use(self, images: Collection[str]) -> None:
         """Record the use; see Images."""

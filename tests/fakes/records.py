@@ -339,6 +339,9 @@ class MemoryState:
                 entry = replace(
                     entry, contents=former.contents, wheel=replace(entry.wheel, file_count=wheel.file_count)
                 )
+            if entry.provenance is None:
+                signed = replace(entry.wheel, provenance_sha256=wheel.provenance_sha256)
+                entry = replace(entry, provenance=former.provenance, wheel=signed)
             yanked = {"yanked_at": wheel.yanked_at, "yanked_reason": wheel.yanked_reason}
             # What was built here stays ours, even if upstream has the same bytes.
             made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}

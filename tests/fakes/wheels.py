@@ -58,6 +58,13 @@ class MemoryWheels:
             raise NotFoundError(kind="metadata", name=filename)
         return entry.metadata
 
+    async def provenance_of(self, filename: str) -> bytes:
+        """Return a file's provenance object."""
+        entry = self._state.wheels.get(filename)
+        if entry is None or entry.provenance is None or entry.wheel.deleted_at is not None:
+            raise NotFoundError(kind="provenance", name=filename)
+        return entry.provenance
+
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
         """Return wheels, newest first."""
         names = list(self._state.wheels)

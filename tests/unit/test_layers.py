@@ -4,6 +4,7 @@ Every import counts, wherever it stands: in a function, and below ``TYPE_CHECKIN
 """
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -42,7 +43,7 @@ _LAYERS: Final[Mapping[str, int]] = {
         ),
         1,
     ),
-    **dict.fromkeys(("__init__", "domain", "errors"), 0),
+    **dict.fromkeys(("__init__", "domain", "errors", "provenance_check"), 0),
 }
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 """The two halves of layer 2, which meet in assembly only."""
@@ -67,6 +68,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "jinja2": ("web",),
     "httpx": ("adapters", "assembly.host_checks", "cli.client"),
     "httpx_sse": ("cli.client",),
+    "cryptography": ("adapters", "provenance_check"),
     "psycopg": ("adapters",),
     "psycopg_pool": ("adapters",),
     "procrastinate": ("adapters",),
@@ -89,6 +91,12 @@ def sources() -> Sources:
 
 def test_imports_go_down_only_and_third_parties_stay_in_their_homes(sources: Sources) -> None:
     assert _violations(sources) == []
+
+
+def test_check_of_provenance_stands_alone(sources: Sources) -> None:
+    """People copy this one file."""
+    tops = {name.partition(".")[0] for name in _imports(sources["provenance_check"])}
+    assert tops - set(sys.stdlib_module_names) == {"cryptography"}
 
 
 def test_no_folder_holds_more_than_one_can_overlook(sources: Sources) -> None:

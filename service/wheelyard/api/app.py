@@ -22,6 +22,7 @@ from wheelyard.api import (
 )
 from wheelyard.api.body_limit import BodyLimitMiddleware
 from wheelyard.api.docs import add_docs, describe_api
+from wheelyard.api.integrity import routes as integrity
 from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
@@ -52,6 +53,7 @@ Send a requirement, a Python and a platform; get a wheel on an index that pip in
 _ROUTERS: Final = (
     simple.router,
     files.router,
+    integrity.router,
     uploads.legacy_router,
     uploads.router,
     local.router,

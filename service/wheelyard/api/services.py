@@ -26,6 +26,7 @@ from wheelyard.interfaces import (
     SuiteArchives,
     UploadStore,
 )
+from wheelyard.interfaces.signing import AuthorityRecord
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
@@ -56,6 +57,11 @@ class IndexAccess:
     """The service only listens on this host; requests without a token must use a name of this host."""
 
 
+async def _no_authorities() -> tuple[AuthorityRecord, ...]:
+    """Return none, where nothing is signed."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexServices:
     """The use cases of the index."""
@@ -71,6 +77,8 @@ class IndexServices:
     manage: ManageWheels
     check: CheckIndex
     access: IndexAccess
+    authorities: Callable[[], Awaitable[Sequence[AuthorityRecord]]] = _no_authorities
+    """Returns the authorities that certify signing keys, the one in use first."""
     public_url: str | None = None
     """URL where users reach the API; None for the URL of the request."""
 

@@ -1,11 +1,11 @@
 """Assembly of the API: its use cases, and the web pages on it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 
@@ -27,6 +27,7 @@ from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.recipes import PostgresRecipes
+from wheelyard.adapters.store.signing.records import PostgresSigning
 from wheelyard.adapters.store.uploads import PostgresUploads
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -40,6 +41,8 @@ from wheelyard.assembly.images import builder_facts, image_inventory, image_read
 from wheelyard.assembly.index import IndexBackends, check_index, publish_sdists
 from wheelyard.assembly.parts import Parts, git_repositories, known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.assembly.signing import authority_of, issue_and_attest
+from wheelyard.assembly.worker import worker_name
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
@@ -95,6 +98,8 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     sdists = publish_sdists(database, backends.index, backends.source)
     prebuilds = make_prebuilds(backends, builds=builds, request_build=request_build, settle_reach=reach.settle)
     access = access_of(settings, tokens := tokens_of(database))
+    authority = await authority_of(settings, PostgresSigning(database))
+
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
@@ -123,7 +128,10 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
             parsers=backends.parsers,
             suites=suites,
         ),
-        upkeep=lambda: _keep_up(settings, folders, recipes, supply, sdists, reach=reach),
+        upkeep=lambda: _keep_up_and_sign(
+            _keep_up(settings, folders, recipes, supply, sdists, reach=reach),
+            issue_and_attest(settings, database, builds, authority, f"{worker_name(settings)}-api"),
+        ),
         default_target=lambda: _default_target(settings, request_build),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
@@ -212,9 +220,11 @@ def index_services(
     """Make the use cases of our index, whose wheels are for these targets."""
     wheels, own = PostgresWheels(database), OwnProjects.of(settings.own_projects)
     listing = Listing(targets=tuple(targets))
-    pages = SimplePages(wheels, listing=listing, own=own)
-    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING), own=own)
-    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True), own=own)
+    pages = SimplePages(wheels, listing=listing, own=own, public_url=settings.public_url)
+    staged_pages = SimplePages(
+        wheels, listing=replace(listing, level=Level.STAGING), own=own, public_url=settings.public_url
+    )
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True), own=own, public_url=settings.public_url)
 
     def doubt_pages() -> None:
         for one in (pages, staged_pages, own_pages):
@@ -232,6 +242,7 @@ def index_services(
         manage=ManageWheels(store=edits, storage=index.storage, indexes=index.indexes),
         check=check_index(database, index, edits),
         access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
+        authorities=PostgresSigning(database).list_authorities,
         public_url=settings.public_url,
     )
 
@@ -259,3 +270,9 @@ async def _keep_up(  # noqa: PLR0913  (each is one kind of background work)
         tasks.create_task(repeat("reach", reach.look, seconds=LOOK_SECONDS))
         tasks.create_task(repeat("sdists", sdists.once, seconds=_SDISTS_SECONDS))
         tasks.create_task(supply.run())
+
+
+async def _keep_up_and_sign(keeping_up: Coroutine[Any, Any, None], signing: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keeping_up)
+        tasks.create_task(signing)

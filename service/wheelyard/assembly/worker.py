@@ -52,6 +52,7 @@ from wheelyard.assembly.images import (
 from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
 from wheelyard.assembly.parts import Parts, git_repositories
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
+from wheelyard.assembly.signing import attesting_of, signing_key
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.catalogue.status import EngineImages
@@ -71,6 +72,7 @@ from wheelyard.interfaces import (
 )
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
+from wheelyard.pipeline.attest import attested
 from wheelyard.pipeline.job import Tools, learn_nothing, no_sdists
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
@@ -89,6 +91,7 @@ _IMAGES_SECONDS: Final = 60.0
 _PYTHONS_SECONDS: Final = 600.0
 _ARCHIVES_SECONDS: Final = 10.0
 _PACK_SECONDS: Final = 5.0
+_KEY_SECONDS: Final = 2.0
 _HOST_SECONDS: Final = 30.0
 _REFRESH_POLL_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
@@ -127,6 +130,8 @@ class Worker:
     periodic: PeriodicWork
     read_archives: Callable[[], Awaitable[None]]
     """Reads the suites' package archives that others ask for."""
+    keep_key: Callable[[], Awaitable[None]]
+    """Keeps its signing key certified."""
     pack_logs: Callable[[], Awaitable[None]]
     """Compresses the logs of attempts that have ended."""
     index_check: RegularCheck
@@ -149,6 +154,7 @@ class Worker:
                 tasks.create_task(repeat("images", self._report_images, seconds=_IMAGES_SECONDS))
                 tasks.create_task(repeat("python sources", self._look_for_pythons, seconds=_PYTHONS_SECONDS))
                 tasks.create_task(repeat("archives", self.read_archives, seconds=_ARCHIVES_SECONDS))
+                tasks.create_task(repeat("signing key", self.keep_key, seconds=_KEY_SECONDS))
                 tasks.create_task(repeat("log packing", self.pack_logs, seconds=_PACK_SECONDS))
                 tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
                 if self.refresh_interval_seconds > 0:
@@ -248,10 +254,14 @@ def make_worker(backends: Backends) -> Worker:
     archives = suite_archives(parts, database)
     pythons = python_sources(parts)
     tools, options = _worker_tools(backends, archives, pythons), attempt_options(settings, registration.name)
-    publish = publish_on(
-        worker_index(settings, database, backends.index),
-        PostgresWheels(database),
-        healed=healed_index(settings, database, backends.index),
+    keys = signing_key(database, registration.name)
+    publish = attested(
+        publish_on(
+            worker_index(settings, database, backends.index),
+            PostgresWheels(database),
+            healed=healed_index(settings, database, backends.index),
+        ),
+        attesting_of(database, keys),
     )
     run_build = RunBuild(
         store=PostgresAttempts(database, calls), steps=steps_to(publish), tools=tools, options=options, keeper=keeper
@@ -276,6 +286,7 @@ def make_worker(backends: Backends) -> Worker:
         periodic=PeriodicWork(PostgresPeriodic(database), metrics, PostgresUploadBytes(database), _retention(settings)),
         refresh=image_refreshes(parts),
         read_archives=archives.read_asked,
+        keep_key=keys.refresh,
         pack_logs=PostgresLogPacking(database),
         refresh_interval_seconds=settings.refresh_interval_hours * 3600,
     )

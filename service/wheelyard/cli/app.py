@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from wheelyard import __version__
-from wheelyard.cli.commands import browse, builders, builds, prebuild, recipes, service, tokens, wheels
+from wheelyard.cli.commands import browse, builders, builds, prebuild, recipes, service, signing, tokens, wheels
 from wheelyard.cli.console import print_problem
 from wheelyard.cli.problem import MEANINGS, Problem, ProblemError
 from wheelyard.errors import ServiceNotInstalledError, WheelyardError
@@ -47,6 +47,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         builders.which,
         recipes.repair,
         wheels.push,
+        signing.verify,
         wheels.wheels,
         wheels.yank,
         wheels.unyank,
@@ -76,6 +77,7 @@ app.add_typer(browse.app, name="browse", rich_help_panel=_WHEELS)
 app.add_typer(recipes.app, name="recipe", rich_help_panel=_WHEELS)
 app.add_typer(tokens.app, name="token", rich_help_panel=_SERVICE)
 app.add_typer(wheels.index_app, name="index", rich_help_panel=_SERVICE)
+app.add_typer(signing.authority_app, name="authority", rich_help_panel=_SERVICE)
 app.add_typer(builders.app, name="builders", rich_help_panel=_SERVICE)
 
 

@@ -7,6 +7,7 @@ Its methods raise ProblemError for a problem that the service reports, else Serv
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import ssl
 import time
@@ -109,6 +110,7 @@ _MAX_RETRIES: Final = 30
 _ID_BEGINNING: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}\Z")
 """A shorter text can only be a project's name."""
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_NAME_PARTS: Final = 2
 _ID_LENGTH: Final = 36
 _SHOWN_IDS: Final = 5
 _PROBLEM_EVENT: Final = "problem"
@@ -199,6 +201,35 @@ class WheelyardClient:
         if not response.is_success:
             raise _problem_of(response)
         return self._parse(SubmittedBuildView, _json_of(response))
+
+    def get_provenance(self, filename: str) -> bytes | None:
+        """Return the provenance object of a file; None if there is none."""
+        parts = filename.removesuffix(".whl").removesuffix(".tar.gz").removesuffix(".zip").split("-")
+        if len(parts) < _NAME_PARTS:
+            return None
+        project, version = parts[:2] if filename.endswith(".whl") else ("-".join(parts[:-1]), parts[-1])
+        path = "/".join(quote(part, safe="") for part in (project, version, filename))
+        return self._bytes(f"/integrity/{path}/provenance")
+
+    def get_revoked(self) -> bytes | None:
+        """Return the lists of revoked signing certificates; None if nothing was ever signed there."""
+        return self._bytes("/integrity/revoked.pem") or None
+
+    def find_file(self, project: str, sha256: str) -> str | None:
+        """Return the name of a project's file with this digest, as the index lists it; None if there is none."""
+        name = re.sub(r"[-_.]+", "-", project).lower()
+        page = self._bytes(f"/simple/{quote(name, safe='')}/", accept="application/vnd.pypi.simple.v1+json")
+        files = [] if page is None else json.loads(page).get("files", [])
+        return next((file["filename"] for file in files if file["hashes"].get("sha256") == sha256), None)
+
+    def _bytes(self, path: str, *, accept: str = "*/*") -> bytes | None:
+        with self._reaching():
+            response = self._http.get(path, headers={"Accept": accept})
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if not response.is_success:
+            raise _problem_of(response)
+        return response.content
 
     def build(self, build_id: str) -> BuildView:
         """Read one build."""

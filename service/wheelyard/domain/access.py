@@ -145,6 +145,7 @@ class Action(StrEnum):
     RECIPE_SAVED = "recipe.saved"
     RECIPE_ADOPTED = "recipe.adopted"
     RECIPE_REMOVED = "recipe.removed"
+    CERTIFICATE_REVOKED = "certificate.revoked"
     BACKUP_RESTORED = "backup.restored"
     SESSION_OPENED = "session.opened"
     SESSION_CLOSED = "session.closed"

@@ -20,6 +20,20 @@ class InvalidRequestError(CallerError):
         )
 
 
+class NotVerifiableError(CallerError):
+    """What was named cannot be verified at all."""
+
+    code = "not-verifiable"
+
+    def __init__(self, *, target: str, reason: str) -> None:
+        self.target, self.reason = target, reason
+        super().__init__(
+            f"{target} cannot be verified: {reason.rstrip('.')}.",
+            "Name a wheel, a folder of wheels, or a lock file with hashes, and the certificate of the authority with "
+            "--authority. Take that once from a service that you trust, at /integrity/authority.pem.",
+        )
+
+
 class DependencyFileInvalidError(CallerError):
     """A requirements or lock file cannot be parsed."""
 

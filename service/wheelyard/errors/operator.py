@@ -6,6 +6,35 @@ from pathlib import Path
 from wheelyard.errors.base import OperatorError
 
 
+class AuthorityUnusableError(OperatorError):
+    """The authority that issues signing certificates cannot be used."""
+
+    code = "authority-unusable"
+    retryable = False
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The authority that issues signing certificates cannot be used: {reason}.",
+            "Check WHEELYARD_AUTHORITY_CERTIFICATE, WHEELYARD_AUTHORITY_KEY and WHEELYARD_AUTHORITY_COMMAND, or, if "
+            "none of them is set, the folder 'authority' of the state directory. docs/operate.md has more.",
+        )
+
+
+class SigningUnavailableError(OperatorError):
+    """This process has no valid signing certificate, so nothing can be published."""
+
+    code = "signing-unavailable"
+
+    def __init__(self, *, builder: str) -> None:
+        self.builder = builder
+        super().__init__(
+            f"The authority has not issued a signing certificate for {builder}, so the wheel cannot be published.",
+            "The build is retried automatically. Check that an API process with the authority's key runs: "
+            "its log says why it cannot issue certificates.",
+        )
+
+
 class ContainerLostError(OperatorError):
     """A container was ended from outside while it worked."""
 

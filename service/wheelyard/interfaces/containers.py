@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from wheelyard.domain.catalogue.sbom import ImageContent
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -116,6 +118,10 @@ class Images(Protocol):
 
     def package_manager(self, suite: str) -> str:
         """Return the package manager of a suite's builders: ``apt``, ``dnf`` or ``apk``; raise NotFoundError."""
+        ...
+
+    async def content(self, image: str) -> ImageContent:
+        """Return what is in an image: its system packages, Pythons and tools; raise OperatorError."""
         ...
 
     async def note_use(self, images: Collection[str]) -> None:

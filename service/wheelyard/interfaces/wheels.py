@@ -129,6 +129,10 @@ class WheelStore(Protocol):
         """Return a wheel's METADATA; raise NotFoundError if it is not stored, or the wheel is deleted."""
         ...
 
+    async def provenance_of(self, filename: str) -> bytes:
+        """Return a file's provenance object (PEP 740); raise NotFoundError if there is none, or it is deleted."""
+        ...
+
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
         """Return wheels and sdists, newest first."""
         ...

@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from wheelyard.domain.addresses import without_users
 from wheelyard.domain.builds.build import BuildOrder, BuildRequirement, Stage
 from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.provenance.statements import CrateArchive
 from wheelyard.domain.recipes.effective import SourceFile, amend_requirements
 from wheelyard.errors import BuildFailedError
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
@@ -58,6 +60,7 @@ async def build(job: Job, tools: Tools) -> Job:
             requirements=supplies.given(),
             sources=sources,
             used_packages=used,
+            crates=supplies.crates,
             warnings=(*(job.claim.order.origin.warnings if job.claim.order.origin else ()), *warnings),
         )
     # Its log has ended too only now.
@@ -117,21 +120,24 @@ class Supplies:
         self._tools = tools
         self._given: dict[str, IndexFile] = {}
         self._rounds = 0
-        self._has_crates = False
+        self.crates: tuple[CrateArchive, ...] = ()
+        """The archive of crates that was sent, once it was."""
 
     def given(self) -> tuple[BuildRequirement, ...]:
         """Return every wheel that was sent."""
         files = sorted(self._given.values(), key=lambda file: file.filename)
-        return tuple(BuildRequirement(filename=file.filename, sha256=file.sha256) for file in files)
+        return tuple(
+            BuildRequirement(filename=file.filename, sha256=file.sha256, url=without_users(file.url)) for file in files
+        )
 
     async def answer(self, conversation: Conversation, message: Message) -> None:
         """Send what the container needs: crates, once, or the wheels that its build requirements resolve to."""
         if message.fields.get("what") != "crates":
             return await self._supply_wheels(conversation, message)
-        if self._has_crates:
+        if self.crates:
             raise conversation.refuse("it asks for crates a second time")
-        self._has_crates = True
-        return await supply_crates(conversation, message, self._job, self._tools)
+        self.crates = (await supply_crates(conversation, message, self._job, self._tools),)
+        return None
 
     async def _supply_wheels(self, conversation: Conversation, message: Message) -> None:
         """Resolve the build backend's requirements and send the wheels that the container does not have yet."""

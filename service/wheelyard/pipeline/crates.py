@@ -4,12 +4,15 @@ This is the only place that starts a container with a network (docs/decisions/00
 manifests that are rewritten from a few keys: no code of the project or of a crate runs.
 """
 
+import asyncio
 import functools
+import hashlib
 from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.rust.crates import CratePlan, plan_crates
+from wheelyard.domain.provenance.statements import CrateArchive
+from wheelyard.domain.rust.crates import CratePlan, locked_crates, plan_crates
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
 from wheelyard.errors import CratesRefusedError
 from wheelyard.pipeline.container_job import expect_report, open_prefetcher
@@ -20,8 +23,8 @@ _ARCHIVE: Final = "crates.tar.gz"
 _CERTIFICATES: Final = "ca.pem"
 
 
-async def supply_crates(conversation: Conversation, message: Message, job: Job, tools: Tools) -> None:
-    """Send crates to a build container that needs them, from the cache or fetched."""
+async def supply_crates(conversation: Conversation, message: Message, job: Job, tools: Tools) -> CrateArchive:
+    """Send crates to a build container that needs them, from the cache or fetched; return what was sent."""
     plan = await _read_plan(conversation, message, job, tools)
     key = plan.key(image=known(job.images).builder)
     archive = await tools.crates.find(key)
@@ -31,6 +34,14 @@ async def supply_crates(conversation: Conversation, message: Message, job: Job, 
         await job.note("crates: found in the cache")
     await conversation.send_file(archive, name=_ARCHIVE)
     await conversation.send("supply", crates=_ARCHIVE)
+    release = f"{job.claim.order.project} {job.claim.order.version}"
+    named = await tools.parsers.run(locked_crates, plan.files, what=f"the Cargo.lock of {release}", caller=release)
+    return CrateArchive(sha256=await asyncio.to_thread(_digest_of, archive), crates=named)
+
+
+def _digest_of(archive: Path) -> str:
+    with archive.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def wants_crates(job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -16,6 +17,7 @@ from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.provenance.statements import CrateArchive
 from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
@@ -116,6 +118,8 @@ class BuiltWheel:
     """The extension modules that its sdist suggests."""
     used_packages: frozenset[str] = frozenset()
     """System packages whose headers the compilers read; empty if they did not say."""
+    crates: tuple[CrateArchive, ...] = ()
+    """The archives of crates that it was given."""
     tried: tuple[TriedModule, ...] = ()
     """The extension modules that the build began to make, by its log."""
     warnings: tuple[str, ...] = ()
@@ -164,6 +168,9 @@ class Job:
     imported: tuple[str, ...] = ()
     wheel: Wheel | None = None
     published: PublishedFile | None = None
+    provenance: bytes | None = None
+    """PEP 740's provenance object of the published wheel."""
+    started_at: datetime | None = None
 
     def knowing(self, **facts: object) -> Self:
         """Return the job with more facts."""

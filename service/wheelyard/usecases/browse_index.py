@@ -89,3 +89,7 @@ class WheelBytes:
     async def metadata_of(self, filename: str) -> bytes:
         """Return the METADATA of a wheel that may be downloaded; raise NotFoundError."""
         return await self._store.metadata_of(filename)
+
+    async def provenance_of(self, filename: str) -> bytes:
+        """Return the provenance object of a file that may be downloaded; raise NotFoundError."""
+        return await self._store.provenance_of(filename)

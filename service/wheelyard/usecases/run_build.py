@@ -244,7 +244,9 @@ class _Attempt:
         except OSError as error:
             return self._crash(error, None, log)
         try:
-            return await self._go_through(Job(claim=self._claim, folder=folder, log=log), log)
+            return await self._go_through(
+                Job(claim=self._claim, folder=folder, log=log, started_at=self._options.now()), log
+            )
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -288,6 +290,7 @@ class _Attempt:
             status=Status.SUCCEEDED,
             wheel=job.wheel,
             published=job.published,
+            provenance=job.provenance,
             healing=await conclude(job),
             order=_order_of_commit(job),
         )

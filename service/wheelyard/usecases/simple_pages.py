@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from packaging.utils import canonicalize_name
@@ -18,6 +18,7 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import (
     NO_OWN_PROJECTS,
     Form,
+    Places,
     write_names,
     write_namespace,
     write_namespaces,
@@ -35,8 +36,8 @@ _GZIP_LEVEL: Final = 6
 _WORTH_PACKING: Final = 1024
 # Relative to a project's page, so that a proxy may put any prefix before both. The pages below /staging and /own are a
 # level deeper.
-_FILES: Final = "../../files"
-_FILES_OF_DEEPER: Final = "../../../files"
+_PLACES: Final = Places()
+_DEEPER: Final = Places(files="../../../files", integrity="../../../integrity")
 _EVERYTHING: Final = Listing()
 """Without targets no wheel replaces another."""
 _ALL: Final = ""
@@ -70,11 +71,13 @@ class SimplePages:
         *,
         listing: Listing = _EVERYTHING,
         own: OwnProjects = NO_OWN_PROJECTS,
+        public_url: str | None = None,
         trusted_seconds: float = _TRUSTED_SECONDS,
     ) -> None:
         self._store = store
         self._listing = listing
         self._own = own
+        self._public_url = public_url
         self._freshness = _Freshness(store, self._forget, trusted_seconds)
         self._pages: MemoryCache[tuple[str, Form], SimplePage] = MemoryCache(limit=_KEPT_PAGES)
 
@@ -119,7 +122,10 @@ class SimplePages:
         if not wheels:
             raise NotFoundError(kind="project", name=name)
         is_deeper = self._listing.own_only or self._listing.level is Level.STAGING
-        return write_project(name, wheels, form, files=_FILES_OF_DEEPER if is_deeper else _FILES, own=self._own)
+        places = _DEEPER if is_deeper else _PLACES
+        if self._public_url is not None:
+            places = replace(places, integrity=f"{self._public_url.rstrip('/')}/integrity")
+        return write_project(name, wheels, form, places=places, own=self._own)
 
     def _forget(self, projects: frozenset[str]) -> None:
         for name in (*projects, _ALL):

@@ -64,6 +64,7 @@ ROUTES: Final = (
     Route(path="/projects/{name}", show=projects.show_project),
     Route(path="/wheels/{filename}", show=wheels.show_wheel),
     Route(path="/wheels/{filename}/file", show=wheels.download_wheel),
+    Route(path="/wheels/{filename}/provenance", show=wheels.download_provenance),
     Route(path="/wheels/{filename}/yank", show=wheels.yank_wheel, needed=_OPERATE, method="POST"),
     Route(path="/wheels/{filename}/unyank", show=wheels.unyank_wheel, needed=_OPERATE, method="POST"),
     Route(path="/wheels/{filename}/promote", show=wheels.promote_wheel, needed=_OPERATE, method="POST"),

@@ -11,14 +11,17 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from wheelyard.api.files import in_turn
+from wheelyard.api.integrity.routes import MEDIA_TYPE
 from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import MAX_REASON, IndexedWheel, Standing
 from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.provenance.statements import ProvenanceSummary, summarize
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError, NotFoundError
+from wheelyard.provenance_check import SUFFIX
 from wheelyard.web.builds import requester_of
 from wheelyard.web.context import PageContext
 from wheelyard.web.projects import links_of
@@ -64,6 +67,7 @@ async def show_wheel(context: PageContext) -> Page:
         "is_staged": wheel.level is Level.STAGING,
         "recipe": used_keys(build.order.recipe) if build else (),
         "attempt": _made_by(build),
+        "signed": await _signed(context, wheel),
         "requested_by": await requester_of(context, build) if build else "",
         "is_deleted": wheel.standing is Standing.DELETED,
         "is_yanked": wheel.standing is Standing.YANKED,
@@ -80,6 +84,27 @@ async def _build_of(context: PageContext, wheel: IndexedWheel) -> Build | None:
         return await context.services.builds.get(wheel.build_id)
     except NotFoundError:
         return None
+
+
+async def _signed(context: PageContext, wheel: IndexedWheel) -> ProvenanceSummary | None:
+    """Return what was signed of a file in short; None if nothing was, or it is deleted."""
+    if wheel.provenance_sha256 is None:
+        return None
+    try:
+        return summarize(await context.services.index.files.provenance_of(wheel.filename))
+    except (NotFoundError, ValueError):
+        return None
+
+
+async def download_provenance(context: PageContext) -> Response:
+    """Send the provenance object of a file to a signed-in browser, with the name that the check looks for."""
+    filename = context.part("filename")
+    content = await context.services.index.files.provenance_of(filename)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(filename + SUFFIX)}",
+        "Cache-Control": "private, no-cache",
+    }
+    return Response(content, media_type=MEDIA_TYPE, headers=headers)
 
 
 async def _contents_of(context: PageContext, wheel: IndexedWheel) -> WheelContents | None:

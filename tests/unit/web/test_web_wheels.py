@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.recipe_texts import parse_recipe
+from tests.unit.signing_samples import BUILDER, new_authority, new_key, sign
 from tests.unit.web_harness import METADATA, SeenPage, WebHarness, furnish, web_harness
 from tests.unit.wheel_harness import WheelHarness
 
@@ -277,3 +278,17 @@ async def test_recipes_show_packages_and_their_last_result(harness: WebHarness) 
     assert "lxml valid libxml2-dev, rust failed 6.0.2, Python 3.13" in text
     assert "pyyaml valid libyaml-dev succeeded 6.0.2, Python 3.13" in text
     assert "numpy valid not built yet" in text
+
+
+async def test_page_shows_who_signed_and_offers_the_attestation(harness: WebHarness, tmp_path: Path) -> None:
+    _, filename = await harness.built("pyyaml==6.0.3")
+    page = await harness.see(f"/wheels/{filename}")
+    assert "nothing was signed of this file" in page.text
+    provenance = sign(await new_key(new_authority(tmp_path / "authority")), brought=({"version": 1},))
+    entry = harness.api.state.wheels[filename]
+    signed = replace(entry.wheel, provenance_sha256="ab" * 32)
+    harness.api.state.put_wheel(replace(entry, wheel=signed, provenance=provenance))
+    page = await harness.see(f"/wheels/{filename}")
+    for text in (BUILDER, "build requirement, crates", "1 attestation, not verified here"):
+        assert text in page.text
+    assert f"/wheels/{filename}/provenance" in [link["href"] for link in page.find("a")]

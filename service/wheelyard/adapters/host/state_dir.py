@@ -19,6 +19,8 @@ class StateDir:
         """Address of a running ``wheelyard up``, as JSON."""
         self.token: Final = root / "token"
         """The first API token."""
+        self.authority: Final = root / "authority"
+        """The certificate and the key of the authority that this service made."""
         self.worker_life: Final = root / "worker.alive"
         self.recipes: Final = root / "recipes"
         """Checkouts of the operator's repositories."""

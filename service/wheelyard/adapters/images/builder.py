@@ -18,7 +18,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.base import make_base, read_apt_mirror
 from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun, find_unknown_packages
-from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool
+from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool, read_sbom
 from wheelyard.adapters.images.context import ContextFile, certificate_files
 from wheelyard.adapters.images.external import ExternalPlan, fetch_external, plan_external
 from wheelyard.adapters.images.fallback import Fallbacks
@@ -29,7 +29,7 @@ from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
 from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite
 from wheelyard.domain.catalogue.images import ImageName, ImageRecord
-from wheelyard.domain.catalogue.sbom import ImageContent
+from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
 from wheelyard.domain.packaging.target import uv_platform
 from wheelyard.errors import (
@@ -41,6 +41,9 @@ from wheelyard.errors import (
     RecipeInvalidError,
 )
 from wheelyard.interfaces import LogSink
+from wheelyard.memory_cache import MemoryCache
+
+_KEPT_CONTENTS: Final = 64
 
 _PRE_RELEASE: Final = re.compile(r"(?:a|b|rc)[0-9]+$")
 
@@ -374,6 +377,7 @@ class LoggedImages:
         self._builder = builder
         self._fallbacks = fallbacks
         self._note_use = note_use
+        self._contents: MemoryCache[str, ImageContent] = MemoryCache(limit=_KEPT_CONTENTS)
 
     async def builder(
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
@@ -393,6 +397,14 @@ class LoggedImages:
             make = functools.partial(images.ensure_runtime, suite, python)
             bare = await self._fallbacks.serve(name, make, images.run.report)
             return await self._with_packages(images, bare, apt, own=bare)
+
+    async def content(self, image: str) -> ImageContent:
+        """Return what is in an image. An id always has the same content, so each is read once."""
+        content = self._contents.last(image)
+        if content is None:
+            content = read_sbom_content(await read_sbom(self._builder.run.engine, image))
+            self._contents.keep(image, content)
+        return content
 
     def package_manager(self, suite: str) -> str:
         """Return the name of the package manager of a suite's builders."""

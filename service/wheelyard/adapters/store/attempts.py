@@ -204,7 +204,12 @@ async def _record_wheel(connection: Connection, claim: Claim, outcome: Outcome) 
     if outcome.wheel is not None and outcome.published is not None:
         now = datetime.now(UTC)
         entry = IndexEntry.of(
-            outcome.order or claim.order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now
+            outcome.order or claim.order,
+            outcome.wheel,
+            outcome.published,
+            build_id=claim.build_id,
+            now=now,
+            provenance=outcome.provenance,
         )
         await record(connection, entry)
         await forget_uploads(connection, entry.wheel.filename)

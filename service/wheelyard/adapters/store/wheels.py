@@ -36,20 +36,23 @@ Row = dict[str, Any]
 
 COLUMNS: Final = """
 filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes, requires_python,
-metadata_sha256, level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count
+metadata_sha256, level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count,
+provenance_sha256
 """
 """All columns but METADATA itself and the list of files, which lists do not need."""
 # The same bytes under the same name may return after a deletion; other bytes may not. A wheel that was built here stays
 # ours even if upstream has the same bytes.
 _RECORD: Final = b"""
 insert into wheels (filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes,
-                    requires_python, metadata, level, url, contents, file_count)
+                    requires_python, metadata, level, url, contents, file_count, provenance)
 values (%(filename)s, %(project)s, %(version)s, %(origin)s, %(build_id)s, %(python)s, %(platform)s, %(tag)s, %(sha256)s,
-        %(size_bytes)s, %(requires_python)s, %(metadata)s, %(level)s, %(url)s, %(contents)s, %(file_count)s)
+        %(size_bytes)s, %(requires_python)s, %(metadata)s, %(level)s, %(url)s, %(contents)s, %(file_count)s,
+        %(provenance)s)
 on conflict (filename) do update set requires_python = excluded.requires_python,
     origin = case when wheels.origin = 'mirrored' then excluded.origin else wheels.origin end,
     build_id = case when wheels.origin = 'mirrored' then excluded.build_id
                     else coalesce(excluded.build_id, wheels.build_id) end,
+    provenance = coalesce(excluded.provenance, wheels.provenance),
     metadata = excluded.metadata, url = excluded.url, deleted_at = null,
     contents = coalesce(excluded.contents, wheels.contents),
     file_count = coalesce(excluded.file_count, wheels.file_count),
@@ -76,6 +79,7 @@ async def record(connection: Connection, entry: IndexEntry) -> None:
         "metadata": entry.metadata,
         "contents": contents_json(entry.contents),
         "file_count": entry.wheel.file_count,
+        "provenance": entry.provenance,
     }
     if await (await connection.execute(_RECORD, row)).fetchone() is None:
         held = await (await connection.execute(_HELD, row)).fetchone()
@@ -136,6 +140,7 @@ where project = any(%(projects)s) and kind = 'wheel' and deleted_at is null
   and (project, version) in (select * from unnest(%(projects)s::text[], %(versions)s::text[]))
 order by sequence
 """  # noqa: S608  (constants)
+_PROVENANCE: Final = "select provenance from wheels where filename = %(filename)s and deleted_at is null"
 _METADATA: Final = "select metadata from wheels where filename = %(filename)s and deleted_at is null"
 _LIST: Final = f"""
 select {COLUMNS} from wheels
@@ -269,6 +274,13 @@ class PostgresWheels:
         if row is None or row["metadata"] is None:
             raise NotFoundError(kind="metadata", name=filename)
         return bytes(row["metadata"])
+
+    async def provenance_of(self, filename: str) -> bytes:
+        """Return a file's provenance object; raise NotFoundError."""
+        row = await self._database.fetch_one(_PROVENANCE, {"filename": filename})
+        if row is None or row["provenance"] is None:
+            raise NotFoundError(kind="provenance", name=filename)
+        return bytes(row["provenance"])
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
         """Return a page of wheels, newest first. One row more than the limit shows whether there is a next page."""

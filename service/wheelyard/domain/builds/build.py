@@ -181,6 +181,8 @@ class BuildRequirement:
 
     filename: str
     sha256: str
+    url: str | None = None
+    """Where it came from, without credentials; None for wheels from before this was recorded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

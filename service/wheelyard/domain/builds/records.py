@@ -117,6 +117,8 @@ class Outcome:
     wheel: Wheel | None = None
     published: PublishedFile | None = None
     """The wheel's file on the index, once it was read back."""
+    provenance: bytes | None = None
+    """PEP 740's provenance object of the published wheel, signed before it is listed."""
     failure: Failure | None = None
     log_truncated: bool = False
     healing: Healing | None = None

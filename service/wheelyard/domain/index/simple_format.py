@@ -8,6 +8,7 @@ library writes them.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 from html import escape
@@ -21,11 +22,24 @@ from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.untrusted.versions import read_version
 
 HTML_VERSION: Final = "1.4"
-"""1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null until wheels are attested; 1.4 is PEP 792, for which a
-project without a status is active."""
+"""1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null for a file that nothing was signed of; 1.4 is PEP 792,
+for which a project without a status is active."""
 JSON_VERSION: Final = "1.5"
 """1.5 is PEP 752, which changes JSON only."""
 NO_OWN_PROJECTS: Final = OwnProjects()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """URLs that pages lead to, absolute or relative to a project's page."""
+
+    files: str = "../../files"
+    """The folder of the files."""
+    integrity: str = "../../integrity"
+    """The folder of the provenance objects. PEP 740 wants it absolute, which needs an address that users reach."""
+
+
+_BESIDE: Final = Places()
 
 
 class Form(StrEnum):
@@ -70,7 +84,7 @@ def write_project(
     wheels: Sequence[IndexedWheel],
     form: Form,
     *,
-    files: str = "../../files",
+    places: Places = _BESIDE,
     own: OwnProjects = NO_OWN_PROJECTS,
 ) -> bytes:
     """Return a project's page.
@@ -79,12 +93,12 @@ def write_project(
         project: its normalised name.
         wheels: the wheels to list.
         form: the media type.
-        files: the base URL of the wheels, relative to the page.
+        places: the URLs that it leads to.
         own: the organisation's own names, which reserve namespaces.
     """
     if form is Form.JSON:
-        return _project_json(project, wheels, files, own)
-    return _html(f"Links for {project}", (_link(wheel, files) for wheel in wheels))
+        return _project_json(project, wheels, places, own)
+    return _html(f"Links for {project}", (_link(wheel, places) for wheel in wheels))
 
 
 def write_names(names: Iterable[str], form: Form) -> bytes:
@@ -106,12 +120,12 @@ def write_namespace(name: str, own: OwnProjects) -> bytes:
     return _encode({"name": name, "parent": own.parent_of(name), "children": children})
 
 
-def _project_json(project: str, wheels: Sequence[IndexedWheel], files: str, own: OwnProjects) -> bytes:
+def _project_json(project: str, wheels: Sequence[IndexedWheel], places: Places, own: OwnProjects) -> bytes:
     document = {
         "meta": {"api-version": JSON_VERSION},
         "name": project,
         "versions": sorted({wheel.version for wheel in wheels}, key=read_version),
-        "files": [_file(wheel, files) for wheel in wheels],
+        "files": [_file(wheel, places) for wheel in wheels],
         "namespaces": _namespaces(project, own),
     }
     return _encode(document)
@@ -127,15 +141,15 @@ def _namespaces(project: str, own: OwnProjects) -> list[dict[str, Any]] | None:
     return [{"name": name, "owned": is_owned} for name in own.namespaces_of(project)] or None
 
 
-def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
+def _file(wheel: IndexedWheel, places: Places) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": wheel.filename,
-        "url": _url(wheel, files),
+        "url": _url(wheel, places.files),
         "hashes": {"sha256": wheel.sha256},
         "size": wheel.size_bytes,
         "upload-time": wheel.uploaded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "yanked": _yanked(wheel),
-        "provenance": None,
+        "provenance": _provenance(wheel, places),
         # Keys with an underscore belong to the index (PEP 691); installers ignore them.
         "_origin": wheel.origin.value,
     }
@@ -155,14 +169,24 @@ def _url(wheel: IndexedWheel, files: str) -> str:
     return f"{files}/{quote(wheel.filename)}"
 
 
-def _link(wheel: IndexedWheel, files: str) -> str:
-    attributes = {"href": f"{_url(wheel, files)}#sha256={wheel.sha256}"}
+def _provenance(wheel: IndexedWheel, places: Places) -> str | None:
+    """Return the URL of PEP 740's provenance object; None if there is none."""
+    if wheel.provenance_sha256 is None:
+        return None
+    parts = (quote(part, safe="") for part in (wheel.project, wheel.version, wheel.filename))
+    return f"{places.integrity}/{'/'.join(parts)}/provenance"
+
+
+def _link(wheel: IndexedWheel, places: Places) -> str:
+    attributes = {"href": f"{_url(wheel, places.files)}#sha256={wheel.sha256}"}
     if wheel.requires_python is not None:
         attributes["data-requires-python"] = wheel.requires_python
     if wheel.metadata_sha256 is not None:
         # PEP 714: the second name is for installers from before the first one was standardised.
         attributes["data-core-metadata"] = f"sha256={wheel.metadata_sha256}"
         attributes["data-dist-info-metadata"] = f"sha256={wheel.metadata_sha256}"
+    if (provenance := _provenance(wheel, places)) is not None:
+        attributes["data-provenance"] = provenance
     if wheel.yanked_at is not None:
         attributes["data-yanked"] = wheel.yanked_reason or ""
     written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())

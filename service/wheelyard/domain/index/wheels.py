@@ -89,6 +89,8 @@ class IndexedWheel:
     deleted_at: datetime | None = None
     file_count: int | None = None
     """Number of its files; None if it is not known."""
+    provenance_sha256: str | None = None
+    """Digest of its provenance object (PEP 740); None if nothing was signed of it yet."""
 
     @property
     def kind(self) -> FileKind:
@@ -121,10 +123,19 @@ class IndexEntry:
     metadata: bytes | None
     """Its METADATA; None if it is not to be served, because wheels made from this sdist may differ."""
     contents: WheelContents | None = None
+    provenance: bytes | None = None
+    """Its provenance object (PEP 740); None if it is signed later."""
 
     @classmethod
-    def of(
-        cls, order: BuildOrder, wheel: Wheel, published: PublishedFile, *, build_id: str, now: datetime
+    def of(  # noqa: PLR0913  (the parts of a record)
+        cls,
+        order: BuildOrder,
+        wheel: Wheel,
+        published: PublishedFile,
+        *,
+        build_id: str,
+        now: datetime,
+        provenance: bytes | None = None,
     ) -> "IndexEntry":
         """Return the entry of a build's published wheel."""
         indexed = IndexedWheel(
@@ -144,8 +155,9 @@ class IndexEntry:
             url=published.url,
             uploaded_at=now,
             file_count=published.contents.total if published.contents else None,
+            provenance_sha256=None if provenance is None else hashlib.sha256(provenance).hexdigest(),
         )
-        return cls(wheel=indexed, metadata=published.metadata, contents=published.contents)
+        return cls(wheel=indexed, metadata=published.metadata, contents=published.contents, provenance=provenance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Final, Self
 
 from wheelyard.domain.rust.cargo_manifest import Manifest, check_lock, read_manifest
+from wheelyard.domain.untrusted.toml_text import read_toml
 
 MANIFEST: Final = "Cargo.toml"
 LOCK: Final = "Cargo.lock"
@@ -24,6 +25,7 @@ _MAX_FOLDERS: Final = 1000
 """Members, excluded folders and path dependencies that one manifest may name."""
 _MAX_PATTERNS: Final = 50
 """Patterns with wildcards in all manifests together: each is compared with each folder."""
+_LOCK_KEYS: Final = 3
 _WILDCARDS: Final = re.compile(r"[*?\[]")
 
 
@@ -122,6 +124,21 @@ def plan_crates(texts: Mapping[str, str], *, named: Sequence[str] = ()) -> Crate
         roots=tuple(roots),
         unlocked=tuple(root for root in roots if sources.lock_of(root) is None),
     )
+
+
+def locked_crates(files: Sequence[tuple[str, str]]) -> tuple[tuple[str, str, str], ...]:
+    """Return name, version and sha256 of each crate that lock files name; raise ValueError.
+
+    Crates without a checksum are folders of the sdist itself.
+    """
+    found = set[tuple[str, str, str]]()
+    for path, text in files:
+        packages = read_toml(text).get("package", []) if path.rpartition("/")[2] == LOCK else []
+        for one in packages if isinstance(packages, list) else []:
+            facts = tuple(one.get(key) for key in ("name", "version", "checksum")) if isinstance(one, dict) else ()
+            if len(facts) == _LOCK_KEYS and all(isinstance(fact, str) and len(fact) <= _MAX_PATH for fact in facts):
+                found.add(facts)  # type: ignore[arg-type]
+    return tuple(sorted(found))
 
 
 def _roots(sources: CrateSources, named: Sequence[str]) -> set[str]:

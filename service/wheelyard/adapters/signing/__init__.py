@@ -1,0 +1,1 @@
+"""Keys and certificates: the authority of the organisation, and what signs with a certificate of it."""

@@ -1,0 +1,1 @@
+"""Records of authorities, signing certificates and provenance in PostgreSQL."""

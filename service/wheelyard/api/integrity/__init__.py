@@ -1,0 +1,1 @@
+"""Provenance of files, and the certificates of the authority, over HTTP."""

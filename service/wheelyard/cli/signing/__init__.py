@@ -1,0 +1,1 @@
+"""Commands about signed provenance: check files, and care for the authority."""

@@ -1,0 +1,1 @@
+"""What is attested of published files: in-toto statements and the objects that carry them."""

@@ -1,0 +1,1 @@
+"""Signing of what is published: certificates for keys, and attestations of files."""
