@@ -1,9 +1,11 @@
 """The index behind nginx and the configuration that is shipped: the API decides, nginx sends."""
 
+import asyncio
 import hashlib
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,15 +67,13 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-async def service(
-    database_url: str, endpoint: IndexEndpoint, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[IndexService]:
-    # nginx' workers are nobody: they pass through the folders above, as through a state directory.
-    folder = tmp_path_factory.mktemp("proxied")
-    for one in (folder, *folder.parents[:2]):
-        one.chmod(one.stat().st_mode | 0o011)
-    async with open_index_service(database_url, endpoint, folder, sender=FileSender.NGINX) as running:
-        yield running
+async def service(database_url: str, endpoint: IndexEndpoint) -> AsyncIterator[IndexService]:
+    # nginx' workers are nobody. pytest closes the folder above its own ones to others whenever a session starts.
+    with tempfile.TemporaryDirectory(prefix="wheelyard-proxied-", dir="/tmp") as name:
+        folder = Path(name)
+        await asyncio.to_thread(folder.chmod, 0o711)
+        async with open_index_service(database_url, endpoint, folder, sender=FileSender.NGINX) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
