@@ -33,7 +33,7 @@ up: setup guide ## Run the service in the foreground; Ctrl-C stops all of it
 
 .PHONY: test-setup
 test-setup:
-	@$(SETUP) --with-browser --with-prometheus --with-systemd
+	@$(SETUP) --with-browser --with-nginx --with-prometheus --with-systemd
 
 # Set by .ci/run: a test on real parts that fails is tried once more, three of a lane at most, and both tries are shown.
 SECOND_TRY ?=

@@ -29,7 +29,6 @@ VENV: Final = ROOT / ".venv"
 ENVIRONMENTS: Final = ROOT / ".venvs"
 STAMP: Final = "set-up"
 """The file in a complete environment that names what it was made from."""
-PROMETHEUS: Final = VENV / "prometheus"
 INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
 ENGINES: Final = ("docker", "podman")
 ENGINE_START_SECONDS: Final = 45
@@ -375,23 +374,24 @@ def ensure_systemd_analyze() -> None:
     )
 
 
-def ensure_prometheus() -> None:
-    """Make sure that there is a Prometheus for the test of the metrics; raise SetupError.
+def ensure_unpacked(package: str, programs: Sequence[str]) -> None:
+    """Make sure that there are a package's programs for the tests with them; raise SetupError.
 
     Debian's package is unpacked in the virtual environment and not installed: that would start a service.
     """
-    if all(shutil.which(program) for program in ("prometheus", "promtool")) or PROMETHEUS.is_dir():
+    target = VENV / package
+    if all(shutil.which(program) for program in programs) or target.is_dir():
         return
-    otherwise = "Install Prometheus, or run single tests with .venv/bin/pytest."
+    otherwise = f"Install {package}, or run single tests with .venv/bin/pytest."
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise SetupError(f"prometheus, which the metrics are tested with, is missing. {otherwise}")
-    if os.geteuid() == 0 and not _is_known_to_apt("prometheus"):
+        raise SetupError(f"{package}, which tests need, is missing. {otherwise}")
+    if os.geteuid() == 0 and not _is_known_to_apt(package):
         run("Reading package lists", ["apt-get", "update"])
     with tempfile.TemporaryDirectory(dir=VENV) as folder:
-        run("Fetching prometheus", ["apt-get", "download", "prometheus"], directory=Path(folder))
-        (package,) = Path(folder).glob("prometheus_*.deb")
-        run("Unpacking prometheus", ["dpkg-deb", "--extract", str(package), f"{folder}/files"])
-        Path(folder, "files").rename(PROMETHEUS)
+        run(f"Fetching {package}", ["apt-get", "download", package], directory=Path(folder))
+        (file,) = Path(folder).glob(f"{package}_*.deb")
+        run(f"Unpacking {package}", ["dpkg-deb", "--extract", str(file), f"{folder}/files"])
+        Path(folder, "files").rename(target)
 
 
 def main() -> int:
@@ -401,6 +401,7 @@ def main() -> int:
     parser.add_argument("--with-browser", action="store_true", help="also the browser that tests need")
     parser.add_argument("--with-systemd", action="store_true", help="also the systemd-analyze that a test needs")
     parser.add_argument("--with-prometheus", action="store_true", help="also the Prometheus that a test needs")
+    parser.add_argument("--with-nginx", action="store_true", help="also the nginx that a test needs")
     arguments = parser.parse_args()
     try:
         leave_environment()
@@ -430,7 +431,9 @@ def _set_up(arguments: argparse.Namespace) -> None:
     if arguments.with_systemd:
         ensure_systemd_analyze()
     if arguments.with_prometheus:
-        ensure_prometheus()
+        ensure_unpacked("prometheus", ("prometheus", "promtool"))
+    if arguments.with_nginx:
+        ensure_unpacked("nginx", ("nginx",))
 
 
 def _describe(error: OSError) -> str:

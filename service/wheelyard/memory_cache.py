@@ -143,6 +143,11 @@ class MemoryCache(Generic[K, V]):
         if (former := self._answers.pop(key, None)) is not None:
             self._weight -= self._weigh(former.value)
 
+    def forget_where(self, is_meant: Callable[[V], bool]) -> None:
+        """Drop the answers of which this is true; each is looked at."""
+        for key in [key for key, answer in self._answers.items() if is_meant(answer.value)]:
+            self.forget(key)
+
     async def _renew(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
         return self.keep(key, await ask())
 

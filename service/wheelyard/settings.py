@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wheelyard.client_settings import default_state_dir
 from wheelyard.domain.builds.git_source import GitHosts
 from wheelyard.domain.healing.healing import HealMode
-from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.index import FileSender, Level
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.domain.recipes.source import parse_recipe_source
 from wheelyard.errors import SettingsInvalidError
@@ -419,6 +419,14 @@ class Settings(BaseSettings):
 
     disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 * _GIB
     """Minimum free disk space. Below it, nothing new is written."""
+
+    file_cache_bytes: Annotated[int, Field(ge=0)] = 4 * _GIB
+    """Total size of the copies of the index's files on a host of the API, which it sends to installers. The least
+    recently used ones are removed first; 0 has every download come from devpi."""
+
+    file_sender: FileSender = FileSender.API
+    """What sends the copies: ``api``, or the proxy before it, told by the header ``X-Accel-Redirect`` (``nginx``) or
+    ``X-Sendfile`` (``caddy``). With a proxy, installers must not reach the API past it: they would get empty files."""
 
     build_number: Annotated[int, Field(ge=1)] = 1
     """Build number in the file names of our wheels. Raise it to rebuild everything."""

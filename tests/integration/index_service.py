@@ -27,7 +27,7 @@ from wheelyard.assembly.service import index_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
-from wheelyard.domain.index.index import IndexEndpoint, Level
+from wheelyard.domain.index.index import FileSender, IndexEndpoint, Level
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
@@ -94,7 +94,7 @@ class IndexService:
             level=level,
         )
         assert await self._attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
-        services = index_services(Settings(), self.database, self.backends, targets=())
+        services = index_services(Settings(state_dir=self.folder), self.database, self.backends, targets=())
         return await services.browse.wheel(path.name)
 
 
@@ -117,7 +117,12 @@ def make_wheel(folder: Path, *, name: str, version: str, requires: Sequence[str]
 
 @asynccontextmanager
 async def open_index_service(
-    database_url: str, endpoint: IndexEndpoint, folder: Path, *, access: IndexAccess | None = None
+    database_url: str,
+    endpoint: IndexEndpoint,
+    folder: Path,
+    *,
+    access: IndexAccess | None = None,
+    sender: FileSender = FileSender.API,
 ) -> AsyncIterator[IndexService]:
     """Serve the index until the block ends."""
     async with Database(database_url) as database, open_index(embedded_index(endpoint)) as backends:
@@ -127,7 +132,8 @@ async def open_index_service(
         )
         async with api_harness(folder) as harness:
             targets = harness.services.request_build.targets()
-            index = index_services(Settings(), database, backends, targets=targets)
+            settings = Settings(state_dir=folder, file_sender=sender, disk_floor_bytes=0)
+            index = index_services(settings, database, backends, targets=targets)
             tokens = Tokens(store=PostgresTokens(database), new_secret=lambda: SECRET)
             services = replace(
                 harness.services,

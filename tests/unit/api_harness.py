@@ -31,6 +31,7 @@ from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
 
+from wheelyard.adapters.devpi.copies import CopiesOnDisk
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.resolver.own_projects import OwnSource
@@ -271,7 +272,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         default_target=lambda: TARGET,
         builders=_no_images(parts.catalogue),
         uploads=_uploads(parts, prebuilds),
-        index=index_harness(state, held, targets=order.targets()),
+        index=index_harness(state, held, targets=order.targets(), folder=parts.cache_dir),
         readiness=parts.checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
@@ -324,17 +325,21 @@ def index_harness(
     held: MemoryIndex,
     access: IndexAccess = IndexAccess(),  # noqa: B008
     targets: tuple[Target, ...] = (),
+    *,
+    folder: Path,
 ) -> IndexServices:
     """Give the use cases of an index in memory."""
     wheels, listing = MemoryWheels(state), Listing(targets=targets)
     indexes = {Level.PROD: held, Level.STAGING: held}
+    copies = CopiesOnDisk(folder / "copies", held, limit_bytes=64 << 20, floor_bytes=0)
     return IndexServices(
         pages=SimplePages(wheels, listing=listing, own=OWN_PROJECTS, trusted_seconds=0),
         staged_pages=SimplePages(
             wheels, listing=replace(listing, level=Level.STAGING), own=OWN_PROJECTS, trusted_seconds=0
         ),
         own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), own=OWN_PROJECTS, trusted_seconds=0),
-        files=WheelBytes(store=wheels, storage=held),
+        files=WheelBytes(store=wheels, trusted_seconds=0),
+        copies=copies,
         browse=BrowseIndex(store=wheels),
         manage=ManageWheels(store=wheels, storage=held, indexes=indexes),
         check=CheckIndex(
@@ -342,6 +347,7 @@ def index_harness(
             storage=held,
             indexes=indexes,
             audit=MemoryAudit(state),
+            copies=copies,
         ),
         access=access,
     )

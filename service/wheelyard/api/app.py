@@ -6,7 +6,6 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api import (
     access,
     build_log,
@@ -51,8 +50,8 @@ Send a requirement, a Python and a platform; get a wheel on an index that pip in
 # Routes are tried in order. The routes of installers are first because they are used most. The schema of recipes is
 # before the recipes, which would take its path for a project name.
 _ROUTERS: Final = (
-    simple.router,
     files.router,
+    simple.router,
     integrity.router,
     uploads.legacy_router,
     uploads.router,
@@ -92,7 +91,6 @@ def create_app(
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
     app.state.metrics = SharedAnswer(services.figures.read, seconds=0)

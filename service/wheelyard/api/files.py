@@ -1,20 +1,13 @@
-"""Routes of wheel files and their METADATA (PEP 658), streamed from devpi and cacheable forever."""
+"""Routes of wheel files and their METADATA (PEP 658), cacheable forever."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
-from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.api.docs import problems
+from wheelyard.api.downloads.responses import FILE_TYPE, send_file
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.index.byte_range import ByteRange, parse_range
-from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import IndexUnavailableError, NotFoundError
 
 
@@ -32,13 +25,9 @@ def takes_gzip(request: Request) -> bool:
 
 
 _METADATA: Final = ".metadata"
-_OK, _PART, _NOT_MODIFIED, _NO_SUCH_PART = 200, 206, 304, 416
+_NOT_MODIFIED: Final = 304
 # A file name always has the same content.
 _FOREVER: Final = "private, max-age=31536000, immutable"
-DOWNLOADS_AT_ONCE: Final = 96
-"""Less than the number of connections to devpi."""
-_WAIT_SECONDS: Final = 60.0
-_WHEEL_TYPE: Final = "application/octet-stream"
 
 router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
 
@@ -76,29 +65,9 @@ async def _file(filename: str, request: Request, services: ApiServices) -> Respo
     if is_known(request, headers["ETag"]):
         return Response(status_code=_NOT_MODIFIED, headers=headers)
     if request.method == "HEAD":
-        headers |= {"Content-Length": str(wheel.size_bytes), "Content-Type": _WHEEL_TYPE}
+        headers |= {"Content-Length": str(wheel.size_bytes), "Content-Type": FILE_TYPE}
         return Response(headers=headers)
-    try:
-        part = _range_of(request, wheel)
-    except ValueError:
-        headers["Content-Range"] = f"bytes */{wheel.size_bytes}"
-        return Response(status_code=_NO_SUCH_PART, headers=headers)
-    opened = in_turn(request, services.index.files.open(wheel), caller=request.state.caller)
-    return _WheelResponse(opened, wheel, part, headers)
-
-
-@contextlib.asynccontextmanager
-async def in_turn(
-    request: Request, file: AbstractAsyncContextManager[AsyncIterator[bytes]], *, caller: str
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Open a file when it is the caller's turn, so that slow readers do not use all connections to devpi."""
-    downloads: FairSlots = request.app.state.downloads
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(downloads.slot(caller, wait_seconds=_WAIT_SECONDS))
-        except SlotsBusyError as error:
-            raise IndexUnavailableError(index="our own", reason="too many files are being sent") from error
-        yield await stack.enter_async_context(file)
+    return await send_file(request, services.index, wheel, headers)
 
 
 async def _metadata(filename: str, request: Request, services: ApiServices) -> Response:
@@ -108,38 +77,3 @@ async def _metadata(filename: str, request: Request, services: ApiServices) -> R
     if is_known(request, headers["ETag"]):
         return Response(status_code=_NOT_MODIFIED, headers=headers)
     return Response(content, media_type="text/plain", headers=headers)
-
-
-def _range_of(request: Request, wheel: IndexedWheel) -> ByteRange | None:
-    """Return the requested range; None if If-Range names other content (RFC 9110, section 13.1.5)."""
-    if request.headers.get("If-Range", f'"{wheel.sha256}"') != f'"{wheel.sha256}"':
-        return None
-    return parse_range(request.headers.get("Range"), size_bytes=wheel.size_bytes)
-
-
-class _WheelResponse(StreamingResponse):
-    """A response that opens the file when it is sent, and closes it even if the client disconnects."""
-
-    def __init__(
-        self,
-        opened: AbstractAsyncContextManager[AsyncIterator[bytes]],
-        wheel: IndexedWheel,
-        part: ByteRange | None,
-        headers: dict[str, str],
-    ) -> None:
-        size = wheel.size_bytes if part is None else part.size_bytes
-        span = {} if part is None else {"Content-Range": f"bytes {part.first}-{part.last}/{wheel.size_bytes}"}
-        all_headers = {**headers, **span, "Content-Length": str(size)}
-        super().__init__(_nothing(), _OK if part is None else _PART, headers=all_headers, media_type=_WHEEL_TYPE)
-        self._opened, self._part = opened, part
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file (ASGI)."""
-        async with self._opened as chunks:
-            self.body_iterator = chunks if self._part is None else self._part.cut(chunks)
-            await super().__call__(scope, receive, send)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    """Return an empty body until the file is open."""
-    yield b""

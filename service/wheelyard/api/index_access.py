@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -95,6 +96,7 @@ def _is_loopback_name(host: str) -> bool:
     return _is_loopback(host)
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from wheelyard.domain.builds.statistics import DiskUse
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus
+from wheelyard.domain.index.index import FileSender
 from wheelyard.domain.packaging.target import Target
 from wheelyard.interfaces import (
     AuditStore,
@@ -25,6 +26,7 @@ from wheelyard.interfaces import (
     RecipeRegistry,
     SuiteArchives,
     UploadStore,
+    WheelCopies,
 )
 from wheelyard.interfaces.signing import AuthorityRecord
 from wheelyard.metrics import HttpMetrics
@@ -73,12 +75,16 @@ class IndexServices:
     own_pages: SimplePages
     """Pages without mirrored wheels."""
     files: WheelBytes
+    copies: WheelCopies
+    """Copies of files on this host."""
     browse: BrowseIndex
     manage: ManageWheels
     check: CheckIndex
     access: IndexAccess
     authorities: Callable[[], Awaitable[Sequence[AuthorityRecord]]] = _no_authorities
     """Returns the authorities that certify signing keys, the one in use first."""
+    sender: FileSender = FileSender.API
+    """What sends the copies."""
     public_url: str | None = None
     """URL where users reach the API; None for the URL of the request."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
+from wheelyard.adapters.devpi.copies import CopiesOnDisk
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
 from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.host.state_dir import StateDir
@@ -24,7 +25,7 @@ from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.uploads import UPLOAD_SCHEME
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import SourceIndex, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces import SourceIndex, WheelCopies, WheelIndex, WheelStorage, WheelStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
 from wheelyard.usecases.manage_wheels import PublishSdists
@@ -126,13 +127,26 @@ def publish_sdists(database: Database, index: IndexBackends, source: SourceIndex
     )
 
 
-def check_index(database: Database, index: IndexBackends, wheels: WheelStore) -> CheckIndex:
-    """Make the comparison of devpi with the database."""
+def copies_on_disk(settings: Settings, index: IndexBackends) -> CopiesOnDisk:
+    """Make the copies of the index's files on this host."""
+    return CopiesOnDisk(
+        StateDir(settings.state_dir).wheel_cache,
+        index.storage,
+        limit_bytes=settings.file_cache_bytes,
+        floor_bytes=settings.disk_floor_bytes,
+    )
+
+
+def check_index(
+    database: Database, index: IndexBackends, wheels: WheelStore, copies: WheelCopies | None = None
+) -> CheckIndex:
+    """Make the comparison of devpi with the database, and of copies with their hashes."""
     return CheckIndex(
         wheels=wheels,
         storage=index.storage,
         indexes=index.indexes,
         audit=PostgresAudit(database),
+        copies=copies,
     )
 
 

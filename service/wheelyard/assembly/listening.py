@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wheelyard.api.problems import REASON_PHRASE, Problem, problem_response
+from wheelyard.assembly.zero_copy import SentPart, ZeroCopySend
 from wheelyard.domain.addresses import caller_of_address, plain_address
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
@@ -137,6 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._around_bytes = 0
         """Received bytes of the present request, without its body."""
         self._body_bytes = 0
+        self._part = SentPart()
         self._reading: tuple[float, int] | None = None
         """Since when an answer waits for its reader, and how many bytes had arrived then."""
 
@@ -195,8 +197,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_since, self._body_since = None, self.loop.time()
         former = self.cycle
         super().on_headers_complete()
-        if self.cycle is not former and self.cycle.scope["method"] == "POST":
+        if self.cycle is former:
+            return
+        method = self.cycle.scope["method"]
+        if method == "POST":
             _take_reason(self.cycle)
+        elif method == "GET":
+            ZeroCopySend.put_into(self.cycle, self.loop, self._part)
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes, which extend the time for the body."""
@@ -218,7 +225,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close the connection if its time is over."""
         limits = self._limits
         if self._is_read_too_slowly(now):
-            self.transport.abort()
+            self._abort_answer()
         elif self._linger_since is not None:
             if now - self._linger_since > limits.linger_seconds:
                 self.transport.abort()
@@ -233,8 +240,12 @@ class BoundedProtocol(HttpToolsProtocol):
             elif now - self._head_since > limits.head_seconds:
                 self.transport.abort()
 
+    def _abort_answer(self) -> None:
+        self._part.stop()
+        self.transport.abort()
+
     def _is_read_too_slowly(self, now: float) -> bool:
-        if not self.transport.get_write_buffer_size():
+        if not self.transport.get_write_buffer_size() and self._part.task is None:
             self._reading = None
             return False
         acknowledged = self._acknowledged_bytes()
@@ -257,7 +268,7 @@ class BoundedProtocol(HttpToolsProtocol):
         (https://github.com/KeepSafe/aiohttp/pull/1050).
         """
         if self.answers:
-            self.transport.abort()
+            self._abort_answer()
             return
         answer = problem_response(Problem.of(error), headers={"Connection": "close"})
         fields = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)

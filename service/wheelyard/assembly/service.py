@@ -38,7 +38,7 @@ from wheelyard.assembly.access import access_of, open_limits, sessions_of, token
 from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader
-from wheelyard.assembly.index import IndexBackends, check_index, publish_sdists
+from wheelyard.assembly.index import IndexBackends, check_index, copies_on_disk, publish_sdists
 from wheelyard.assembly.parts import Parts, git_repositories, known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.assembly.signing import authority_of, issue_and_attest
@@ -225,9 +225,10 @@ def index_services(
         wheels, listing=replace(listing, level=Level.STAGING), own=own, public_url=settings.public_url
     )
     own_pages = SimplePages(wheels, listing=replace(listing, own_only=True), own=own, public_url=settings.public_url)
+    files, copies = WheelBytes(store=wheels), copies_on_disk(settings, index)
 
     def doubt_pages() -> None:
-        for one in (pages, staged_pages, own_pages):
+        for one in (pages, staged_pages, own_pages, files):
             one.doubt()
 
     edits = PostgresWheels(database, on_change=doubt_pages)
@@ -237,10 +238,12 @@ def index_services(
         pages=pages,
         staged_pages=staged_pages,
         own_pages=own_pages,
-        files=WheelBytes(store=wheels, storage=index.storage),
+        files=files,
+        copies=copies,
+        sender=settings.file_sender,
         browse=BrowseIndex(store=wheels),
         manage=ManageWheels(store=edits, storage=index.storage, indexes=index.indexes),
-        check=check_index(database, index, edits),
+        check=check_index(database, index, edits, copies),
         access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
         authorities=PostgresSigning(database).list_authorities,
         public_url=settings.public_url,

@@ -19,7 +19,7 @@ from wheelyard.interfaces.sources import (
     WheelResolver,
 )
 from wheelyard.interfaces.uploads import UploadBytes, UploadStore
-from wheelyard.interfaces.wheels import Permit, SdistStore, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces.wheels import Permit, SdistStore, WheelCopies, WheelIndex, WheelStorage, WheelStore
 from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "UploadBytes",
     "UploadStore",
     "WebhookOutbox",
+    "WheelCopies",
     "WheelIndex",
     "WheelResolver",
     "WheelStorage",

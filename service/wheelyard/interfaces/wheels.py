@@ -1,9 +1,9 @@
 """The index of wheels and sdists: the storage of their bytes, and the records of them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from packaging.utils import NormalizedName
 
@@ -73,6 +73,36 @@ class WheelStorage(Protocol):
 
         Raises IndexRefusedError or IndexUnavailableError.
         """
+        ...
+
+
+class WheelCopies(Protocol):
+    """Copies of the index's files on this host, whose hashes were right."""
+
+    def find(self, wheel: IndexedWheel) -> BinaryIO | None:
+        """Open a file's copy; return None if there is none. The caller closes it."""
+        ...
+
+    def place_of(self, wheel: IndexedWheel) -> str:
+        """Return the path of a file's copy below the folder of all copies."""
+        ...
+
+    async def fetch(self, wheel: IndexedWheel, *, caller: str) -> BinaryIO | None:
+        """Open a file's copy, and make it first if there is none; return None if it cannot be stored.
+
+        Raises NotFoundError, IndexUnavailableError or HashMismatchError.
+        """
+        ...
+
+    def stream(self, wheel: IndexedWheel, *, caller: str) -> AsyncGenerator[bytes, None]:
+        """Yield a file's bytes from the index, and make its copy meanwhile if it can be stored.
+
+        Raises NotFoundError, IndexUnavailableError, or HashMismatchError before the end of a wrong file.
+        """
+        ...
+
+    async def verify(self) -> tuple[str, ...]:
+        """Hash every copy; remove those that are wrong, and return their file names."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Read what is on our index, for the API and the web pages: wheels, projects, releases."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from packaging.utils import canonicalize_name
 
@@ -19,7 +19,11 @@ from wheelyard.domain.index.wheels import (
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import NotFoundError
-from wheelyard.interfaces import WheelStorage, WheelStore
+from wheelyard.interfaces import WheelStore
+from wheelyard.memory_cache import MemoryCache
+from wheelyard.usecases.simple_pages import TRUSTED_SECONDS, Freshness
+
+_KEPT_WHEELS: Final = 4096
 
 
 class BrowseIndex:
@@ -69,22 +73,28 @@ class BrowseIndex:
 
 
 class WheelBytes:
-    """The use cases behind ``/files/``."""
+    """The use cases behind ``/files/``: here it is decided whether a file may be downloaded.
 
-    def __init__(self, *, store: WheelStore, storage: WheelStorage) -> None:
+    A file is looked up once, and again when its project changes; ``simple_pages`` says how old an answer may be.
+    """
+
+    def __init__(self, *, store: WheelStore, trusted_seconds: float = TRUSTED_SECONDS) -> None:
         self._store = store
-        self._storage = storage
+        self._found: MemoryCache[str, IndexedWheel] = MemoryCache(limit=_KEPT_WHEELS)
+        self._freshness = Freshness(store, self._forget, trusted_seconds)
 
     async def find(self, filename: str) -> IndexedWheel:
         """Return a wheel that may be downloaded, yanked or not; raise NotFoundError."""
+        serial = await self._freshness.check()
+        if (known := self._found.last(filename)) is not None:
+            return known
         wheel = await self._store.find(filename)
         if wheel.deleted_at is not None:
             raise NotFoundError(kind="wheel", name=filename)
+        # A change may have come after the serial that was read.
+        if serial == self._freshness.serial:
+            self._found.keep(filename, wheel)
         return wheel
-
-    def open(self, wheel: IndexedWheel) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Return a wheel's bytes as a stream."""
-        return self._storage.open(wheel.url)
 
     async def metadata_of(self, filename: str) -> bytes:
         """Return the METADATA of a wheel that may be downloaded; raise NotFoundError."""
@@ -93,3 +103,10 @@ class WheelBytes:
     async def provenance_of(self, filename: str) -> bytes:
         """Return the provenance object of a file that may be downloaded; raise NotFoundError."""
         return await self._store.provenance_of(filename)
+
+    def doubt(self) -> None:
+        """Ask the store before the next answer, because something has just changed."""
+        self._freshness.doubt()
+
+    def _forget(self, projects: frozenset[str]) -> None:
+        self._found.forget_where(lambda wheel: wheel.project in projects)

@@ -13,10 +13,10 @@ from typing import Final
 
 from wheelyard.domain.builds.audit_entries import mending_of
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport, compare
+from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport, compare, spoilt_copies
 from wheelyard.domain.index.index import HeldFile, Level
 from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
-from wheelyard.interfaces import AuditStore, PeriodicStore, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces import AuditStore, PeriodicStore, WheelCopies, WheelIndex, WheelStorage, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.manage_wheels import fetch_wheel, publish_file
 from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
@@ -37,11 +37,14 @@ class CheckIndex:
         storage: WheelStorage,
         indexes: Mapping[Level, WheelIndex],
         audit: AuditStore,
+        copies: WheelCopies | None = None,
     ) -> None:
+        """Set what is compared; ``copies`` are those of this host, if it has any."""
         self._wheels = wheels
         self._storage = storage
         self._indexes = indexes
         self._audit = audit
+        self._copies = copies
 
     async def __call__(self, *, mend: bool, by: str) -> IndexReport:
         """Compare, and with ``mend`` repair what can be repaired; raise IndexUnavailableError if devpi does not answer.
@@ -54,6 +57,8 @@ class CheckIndex:
             await self._repair(finding, wheel, held, by) if mend and wheel is not None else finding
             for finding, wheel in compare(wheels, held)
         ]
+        if self._copies is not None:
+            findings += spoilt_copies(await self._copies.verify(), wheels)
         listed = sum(wheel.deleted_at is None for wheel in wheels)
         report = IndexReport(wheels=listed, files=len(held), findings=tuple(findings))
         await self._wheels.save_report(report)

@@ -31,7 +31,7 @@ from wheelyard.interfaces import WheelStore
 from wheelyard.memory_cache import MemoryCache
 
 _KEPT_PAGES: Final = 4096
-_TRUSTED_SECONDS: Final = 0.025
+TRUSTED_SECONDS: Final = 0.025
 _GZIP_LEVEL: Final = 6
 _WORTH_PACKING: Final = 1024
 # Relative to a project's page, so that a proxy may put any prefix before both. The pages below /staging and /own are a
@@ -72,13 +72,13 @@ class SimplePages:
         listing: Listing = _EVERYTHING,
         own: OwnProjects = NO_OWN_PROJECTS,
         public_url: str | None = None,
-        trusted_seconds: float = _TRUSTED_SECONDS,
+        trusted_seconds: float = TRUSTED_SECONDS,
     ) -> None:
         self._store = store
         self._listing = listing
         self._own = own
         self._public_url = public_url
-        self._freshness = _Freshness(store, self._forget, trusted_seconds)
+        self._freshness = Freshness(store, self._forget, trusted_seconds)
         self._pages: MemoryCache[tuple[str, Form], SimplePage] = MemoryCache(limit=_KEPT_PAGES)
 
     async def project(self, name: str, form: Form) -> SimplePage:
@@ -133,7 +133,7 @@ class SimplePages:
                 self._pages.forget((name, form))
 
 
-class _Freshness:
+class Freshness:
     """Asks the store what has changed, one query at a time; a query serves only callers that came before it."""
 
     def __init__(self, store: WheelStore, forget: Callable[[frozenset[str]], None], trusted_seconds: float) -> None:

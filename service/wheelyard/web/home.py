@@ -59,6 +59,7 @@ MEANINGS = {
     Difference.UNKNOWN: "devpi has it, but no build published it. A repair does not change it.",
     Difference.NO_METADATA: "Its metadata was not recorded, so installers must download the wheel to read it.",
     Difference.NO_CONTENTS: "Its contents were not recorded, so its page cannot list them.",
+    Difference.SPOILT_COPY: "The copy on the API's host was damaged. It was removed.",
 }
 
 

@@ -1,16 +1,15 @@
 """The page of a wheel: tag, contents, provenance; yank, un-yank, promote and delete."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from fastapi import Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 
-from wheelyard.api.files import in_turn
+from wheelyard.api.downloads.responses import send_file
 from wheelyard.api.integrity.routes import MEDIA_TYPE
 from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.log_text import plain_text
@@ -173,19 +172,11 @@ async def download_wheel(context: PageContext) -> Response:
     """Send a wheel to a signed-in browser; installers use the index's URLs."""
     wheel = await context.services.index.files.find(context.part("filename"))
     headers = {
-        "Content-Length": str(wheel.size_bytes),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(wheel.filename)}",
         "Cache-Control": "private, no-cache",
     }
-    opened = in_turn(context.request, context.services.index.files.open(wheel), caller=context.caller)
-    chunks = _read(opened)
-    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
-
-
-async def _read(opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> AsyncIterator[bytes]:
-    async with opened as chunks:
-        async for chunk in chunks:
-            yield chunk
+    context.request.state.caller = context.caller
+    return await send_file(context.request, context.services.index, wheel, headers)
 
 
 async def yank_wheel(context: PageContext) -> Response:

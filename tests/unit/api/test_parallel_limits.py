@@ -11,7 +11,6 @@ import httpx
 import pytest
 from tests.unit.api_harness import ApiHarness, access_on, api_harness, assert_problem
 
-from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.usecases.access import ParallelLimit
@@ -103,12 +102,3 @@ async def test_streams_of_one_token_are_limited_and_end_with_their_readers(harne
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-async def test_files_that_one_caller_reads_slowly_leave_room_for_others(harness: ApiHarness) -> None:
-    slots: FairSlots = harness.app.state.downloads
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(slots.count // 2):
-            await stack.enter_async_context(slots.slot("slow", wait_seconds=1))
-        async with slots.slot("other", wait_seconds=1):
-            pass

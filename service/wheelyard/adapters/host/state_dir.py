@@ -27,6 +27,8 @@ class StateDir:
         self.git: Final = root / "cache" / "git"
         """Fetched commits of sources in git, and the sdists that were made of them."""
         self.file_cache: Final = root / "cache" / "files"
+        self.wheel_cache: Final = root / "cache" / "wheels"
+        """Copies of the index's files, which the API or a proxy before it sends."""
         self.received: Final = root / "received"
         """Files without a name, while they are uploaded."""
         self.crate_cache: Final = root / "cache" / "crates"

@@ -83,9 +83,18 @@ class PartialFile:
         self._cache.check_room(len(chunk))
         with self._lock, disk_errors(self._cache.root, floor_bytes=self._cache.floor_bytes):
             if not self._discarded:
-                self._open().write(chunk)
+                stream = self._open()
+                stream.write(chunk)
+                stream.flush()  # for readers that follow
                 self._digest.update(chunk)
                 self.size_bytes += len(chunk)
+
+    def open_reader(self) -> BinaryIO:
+        """Open what is written so far; the file stays readable when it is kept or discarded."""
+        with self._lock:
+            if self._discarded:
+                raise RuntimeError("this partial file was discarded")
+            return Path(self._open().name).open("rb", buffering=0)
 
     def keep(self) -> Path:
         """Move the file to its place, synced to disk, and return its path; raise HashMismatchError for wrong bytes."""

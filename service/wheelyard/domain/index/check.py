@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -29,6 +29,8 @@ class Difference(StrEnum):
     """Its METADATA is not stored, so installers must fetch the whole wheel for it."""
     NO_CONTENTS = "no-contents"
     """Its contents are not stored, so its page cannot list them."""
+    SPOILT_COPY = "spoilt-copy"
+    """The copy on the API's host had other bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +94,14 @@ def compare(wheels: Iterable[IndexedWheel], held: Iterable[HeldFile]) -> Iterato
     for filename in sorted(copies.keys() - known.keys()):
         for file in copies[filename]:
             yield _finding(Difference.UNKNOWN, filename, file.project, f"on {file.level}, sha256 {file.sha256}"), None
+
+
+def spoilt_copies(filenames: Iterable[str], wheels: Iterable[IndexedWheel]) -> Iterator[Finding]:
+    """Yield the findings for copies that were wrong and are removed; the next download makes them again."""
+    projects = {wheel.filename: wheel.project for wheel in wheels}
+    for filename in filenames:
+        detail = "on the API's host; it was removed, and the next download makes it again"
+        yield replace(_finding(Difference.SPOILT_COPY, filename, projects.get(filename, ""), detail), mended=True)
 
 
 def _judge(wheel: IndexedWheel, copies: Sequence[HeldFile]) -> Iterator[tuple[Difference, str]]:

@@ -15,6 +15,14 @@ class Level(StrEnum):
     """Published by the promoter: what users install."""
 
 
+class FileSender(StrEnum):
+    """What sends the bytes of the index's files to installers."""
+
+    API = "api"
+    NGINX = "nginx"
+    CADDY = "caddy"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credentials:
     """A user of the index."""
