@@ -20,6 +20,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "list_wheels": Scope.READ,
     "get_wheel": Scope.READ,
     "list_wheel_files": Scope.READ,
+    "list_wheel_sources": Scope.READ,
     "get_index_report": Scope.READ,
     "get_queue": Scope.READ,
     "get_statistics": Scope.READ,

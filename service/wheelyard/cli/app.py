@@ -48,6 +48,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         recipes.repair,
         wheels.push,
         wheels.wheels,
+        wheels.sources,
         wheels.yank,
         wheels.unyank,
         wheels.promote,
