@@ -52,19 +52,23 @@ def rewrite_wheel(
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(path, "w") as new:
         content = {**content, record: _record(old.read(record), {**content, **added}, dropped, added)}
         for member in old.infolist():
-            if member.filename in dropped or member.filename == record:
+            if member.filename in dropped:
                 continue
+            if member.filename == record:
+                _add_members(new, added, like=member)
             if (data := content.get(member.filename)) is None:
                 _copy_member(old, new, member)
             else:
                 new.writestr(member, data)
-        last = old.getinfo(record)
-        for name, data in added.items():
-            info = zipfile.ZipInfo(name, last.date_time)
-            info.external_attr, info.compress_type = _REGULAR_FILE, zipfile.ZIP_DEFLATED
-            new.writestr(info, data)
-        new.writestr(last, content[record])
     return path
+
+
+def _add_members(new: zipfile.ZipFile, added: Mapping[str, bytes], *, like: zipfile.ZipInfo) -> None:
+    """Write new members, with the time of another one."""
+    for name, data in added.items():
+        info = zipfile.ZipInfo(name, like.date_time)
+        info.external_attr, info.compress_type = _REGULAR_FILE, zipfile.ZIP_DEFLATED
+        new.writestr(info, data)
 
 
 def _copy_member(old: zipfile.ZipFile, new: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

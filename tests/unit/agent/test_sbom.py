@@ -115,7 +115,7 @@ def test_wheel_gets_document_texts_and_a_true_record(tmp_path: Path) -> None:
     files, place = described(wheel(tmp_path / "a"), tmp_path / "b")
     assert place == f"{INFO}/sboms/wheelyard.cdx.json"
     assert files[f"{INFO}/licenses/{COPYRIGHT}"] == b"Format: x\n"
-    assert list(files)[-1] == f"{INFO}/RECORD"
+    assert list(files)[list(files).index(place) + 1] == f"{INFO}/RECORD"
     rows = {row[0]: row[1:] for row in csv.reader(io.StringIO(files[f"{INFO}/RECORD"].decode()))}
     assert set(rows) == set(files)
     assert {name: row for name, row in rows.items() if row[0]} == {
