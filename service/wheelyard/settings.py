@@ -20,6 +20,7 @@ from wheelyard.domain.healing.healing import HealMode
 from wheelyard.domain.index.index import FileSender, Level
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.domain.recipes.source import parse_recipe_source
+from wheelyard.domain.recipes.types import LicensePattern
 from wheelyard.errors import SettingsInvalidError
 
 _MIB: Final = 1 << 20
@@ -302,6 +303,11 @@ class Settings(BaseSettings):
     """Your organisation's own project names, as a JSON list, with ``*`` and ``?`` (``["acme-*"]``). These projects are
     never taken from the upstream index, neither when requested nor as a requirement of a build or of a wheel. They come
     from our own index only. A pattern with a final ``*`` reserves a namespace that the index' JSON shows (PEP 752)."""
+
+    deny_licenses: tuple[LicensePattern, ...] = ()
+    """Licenses that no wheel may carry, as a JSON list of SPDX names with ``*`` and ``?`` (``["AGPL-*", "GPL-3.0*"]``).
+    A build that grafts or links something with one of them fails as ``license-denied``. ``NOASSERTION`` denies what has
+    no known license. All workers need the same list. Default: none."""
 
     git_hosts: tuple[GitHost, ...] = ()
     """Hosts from which sources in git may be built, as a JSON list such as ``["git.example", "github.com/acme",

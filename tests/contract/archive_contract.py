@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from wheelyard.domain.builds.components import SourcePackage
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.catalogue.archive_index import pack_archive
 from wheelyard.errors import NotFoundError
@@ -17,7 +18,9 @@ libfftw3-dev\t3.3.10-1\t5484544\tlibdevel\tlibfftw3-bin (= 3.3.10-1)
 libfftw3-bin\t3.3.10-1\t100\tlibs\t
 --
 usr/include/fftw3.h                                     libdevel/libfftw3-dev
-"""
+--
+fftw3\t3.3.10-1\thttp://deb.example/debian/pool/main/f/fftw3\t%s:12:fftw3_3.3.10-1.dsc,%s:34:fftw3_3.3.10.orig.tar.gz
+""" % (b"ab" * 32, b"cd" * 32)
 PACKED = pack_archive(gzip.compress(LISTED))
 HEADER = WantedFile(kind=FileKind.HEADER, name="fftw3.h")
 
@@ -101,8 +104,18 @@ class SuiteArchivesContract:
         assert await archives.version(*KEY, "libfftw3-dev") == found.version
         assert await archives.version(*KEY, "libfftw4-dev") is None
 
+    async def test_source_package_has_the_files_of_its_version(self, archives: SuiteArchives) -> None:
+        found = await archives.source(*KEY, SourcePackage(name="fftw3", version="3.3.10-1"))
+        assert found is not None
+        assert {one.name.rpartition(".")[2] for one in found.files} >= {"dsc"}
+        assert all(len(one.sha256) == 64 and one.url.endswith(f"/{one.name}") for one in found.files)
+        assert await archives.source(*KEY, SourcePackage(name="fftw3", version="3.3.10-0")) is None
+        assert await archives.source(*KEY, SourcePackage(name="fftw4", version="3.3.10-1")) is None
+
     async def test_suite_that_is_not_there_is_an_error(self, archives: SuiteArchives) -> None:
         with pytest.raises(NotFoundError, match="sarge"):
             await archives.find("sarge", "x86_64", HEADER)
         with pytest.raises(NotFoundError, match="sarge"):
             await archives.version("sarge", "x86_64", "libfftw3-dev")
+        with pytest.raises(NotFoundError, match="sarge"):
+            await archives.source("sarge", "x86_64", SourcePackage(name="fftw3", version="3.3.10-1"))

@@ -16,6 +16,7 @@ from wheelyard.domain.builds.build import (
     StageTiming,
     Wheel,
 )
+from wheelyard.domain.builds.components import Component, ComponentKind, PackageSourceFile, SourcePackage
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.queue import ResourceRequest
 from wheelyard.domain.healing.findings import Finding, FindingKind
@@ -136,6 +137,43 @@ def sample_wheel() -> Wheel:
                 beyond_policy=True,
             ),
         ),
+        components=(
+            Component(
+                kind=ComponentKind.GRAFTED,
+                name="libyaml-0-2",
+                version="0.2.5-1",
+                purl="pkg:deb/debian/libyaml-0-2@0.2.5-1?arch=amd64&distro=bookworm",
+                license="MIT",
+                license_files=("debian/libyaml-0-2_0.2.5-1/copyright",),
+                source="libyaml",
+                source_version="0.2.5-1",
+                files=("pyyaml.libs/libyaml-0-1b2c3d4e.so.2.0.9",),
+            ),
+            Component(
+                kind=ComponentKind.CRATE,
+                name="itoa",
+                version="1.0.19",
+                purl="pkg:cargo/itoa@1.0.19",
+                license="MIT OR Apache-2.0",
+                sha256="38" * 32,
+            ),
+        ),
+        source_packages=(
+            SourcePackage(
+                name="libyaml",
+                version="0.2.5-1",
+                files=(
+                    PackageSourceFile(
+                        name="libyaml_0.2.5-1.dsc",
+                        url="http://deb.example/debian/pool/main/liby/libyaml/libyaml_0.2.5-1.dsc",
+                        sha256="39" * 32,
+                        size_bytes=2071,
+                    ),
+                ),
+            ),
+            SourcePackage(name="expat", version="2.5.0-1"),
+        ),
+        sbom="pyyaml-6.0.3.dist-info/sboms/wheelyard.cdx.json",
         host_libraries=(
             HostLibraryNeed(soname="libglib-2.0.so.0", package="libglib2.0-0", reason="it has one main loop"),
         ),

@@ -1,10 +1,11 @@
 """Archives of suites in memory."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from wheelyard.domain.builds.components import SourcePackage
 from wheelyard.domain.catalogue.archive_files import FileKind, PackageFile, StoredArchive, WantedFile
 from wheelyard.errors import NotFoundError, WheelyardError
 
@@ -19,6 +20,7 @@ class FakeArchives:
         suites: Sequence[str] = ("bookworm",),
         error: WheelyardError | None = None,
         versions: Mapping[tuple[str, str], str] | None = None,
+        sources: Iterable[SourcePackage] = (),
     ) -> None:
         """Prepare the archives.
 
@@ -26,9 +28,11 @@ class FakeArchives:
             packages: The packages that hold a file, best first, by its kind and name.
             suites: The suites that there are.
             error: Raised by every call.
+            sources: The source packages that there are.
             versions: A package's version by the suite and its name; other packages are 1.0-1.
         """
         self.versions = dict(versions or {})
+        self.sources = {(one.name, one.version): one for one in sources}
         self.packages = dict(packages or {})
         self.suites = tuple(suites)
         self.error = error
@@ -51,6 +55,11 @@ class FakeArchives:
         """Return 1.0-1 for a package that holds a file."""
         self._check(suite)
         return "1.0-1" if any(package in names for names in self.packages.values()) else None
+
+    async def source(self, suite: str, architecture: str, package: SourcePackage) -> SourcePackage | None:  # noqa: ARG002  alike for all
+        """Return a source package that the archive has."""
+        self._check(suite)
+        return self.sources.get((package.name, package.version))
 
     def _check(self, suite: str) -> None:
         if self.error is not None:

@@ -38,6 +38,7 @@ from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.domain.builds.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.builds.components import ComponentKind
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
@@ -177,6 +178,12 @@ async def test_rust_project_is_built_offline_with_crates_that_were_fetched_outsi
     assert "build script runs" not in prefetch
     assert "build script runs" in rest
     assert re.search(r"toolchain rust 1\.\d+", prefetch)
+    # rustc was told to link the crate; and Rust's own library came with it.
+    (crate,) = [one for one in wheel.components if one.kind is ComponentKind.CRATE]
+    assert (crate.name, crate.version, crate.license) == ("itoa", "1.0.19", "MIT OR Apache-2.0")
+    assert {one.rpartition("/")[2] for one in crate.license_files} == {"LICENSE-APACHE", "LICENSE-MIT"}
+    assert len(crate.sha256 or "") == 64
+    assert [one.source for one in wheel.components if "std" in one.name] == ["rustc-web"]
 
 
 async def test_fortran_project_gets_its_run_time_library_grafted(workshop: Workshop) -> None:

@@ -38,7 +38,7 @@ patches = ["one.patch", "two.patch"]
 cythonize = ["demo/*.pyx"]
 hooks = { before-build = ["prepare.sh"], after-build = ["tidy.sh"] }
 repair = { exclude = ["libcuda.so.*"], deny = ["libgpl*.so*"], max-grafted = 3, floor = "manylinux_2_28", \
-graft = ["libexpat.so.1"] }
+graft = ["libexpat.so.1"], deny-licenses = ["AGPL-*"] }
 limits = { memory = "4GiB", cpu = 1.5, time = "1h30min", disk = "512 MiB", log = "1.5MiB" }
 expect = { extensions = ["demo._c"], absent = ["demo._win"], gil = "off" }
 test.apt = ["libglib2.0-0"]

@@ -21,6 +21,7 @@ from wheelyard_agent.job import TOOLS, JobError, run, say
 from wheelyard_agent.linkage import Policies, read_linkage, read_search_paths
 from wheelyard_agent.placement import placement_lies
 from wheelyard_agent.repair import (
+    add_contents,
     audit_readable,
     check_purity,
     describe_native,
@@ -32,6 +33,7 @@ from wheelyard_agent.repair import (
     why_not,
 )
 from wheelyard_agent.rewrite import info_folder, rewrite_wheel, signatures
+from wheelyard_agent.sbom import auditwheels_document
 from wheelyard_agent.sdist import unpack_sdist
 from wheelyard_agent.toml_tables import read_toml, table
 
@@ -48,7 +50,7 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     A wheel that is right already is not sent back, so that it stays byte for byte what it was.
     """
     wheel, env = inbox / job["wheel"], tools_environment(job, scratch)
-    members = elf_members(wheel)
+    members, kept = elf_members(wheel), auditwheels_document(wheel)
     extensions = extension_modules(wheel, members)
     doubts = refuse_lies(all_lies(wheel, members, extensions))
     mended: list[dict[str, Any]] = []
@@ -76,6 +78,9 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
             detail = "it signs the bytes before the repair, so it was left out"
             mended += [lie("record-mismatch", name, detail, fatal=False) for name in signed]
         path = set_tags(_named_as_inside(path), [*tags, "--build", job["build_tag"]], env)
+        if members:
+            path, contents = add_contents(path, kept, report["grafted"], job, scratch)
+            report |= contents
         left = refuse_lies(check_claims(path))  # patchelf can spoil a file
         mended += [one for one in doubts if one not in left]
         doubts = left

@@ -22,6 +22,7 @@ from wheelyard_agent.cython_sources import renew_cython_sources
 from wheelyard_agent.extension_sources import find_extension_sources, requirement_names
 from wheelyard_agent.hooks import run_hooks
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, end_other_processes, run, say
+from wheelyard_agent.linked_parts import TEXTS, linked_parts, watch_linkers
 from wheelyard_agent.patches import apply_patches
 from wheelyard_agent.prefetched import place_sources
 from wheelyard_agent.read_headers import header_variables, used_packages
@@ -45,7 +46,9 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
         provide_crates(channel, source, inbox, scratch)
     environment = Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
     trace = scratch / "headers.d"
-    env |= (header_variables(trace) if job["trace_headers"] else {}) | job["env"]
+    linkers = scratch / "linkers"
+    plain = dict(env)
+    env |= (header_variables(trace) if job["trace_headers"] else {}) | watch_linkers(linkers, env) | job["env"]
     project = open_project(source, environment, env)
     # Before any of the project's code runs, so that it cannot change the result.
     sources = find_extension_sources(
@@ -66,11 +69,20 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     if job["relabel"]:
         wheel = relabel_wheel(wheel, **job["relabel"])
     channel.send_file(wheel)
+    parts = linked_parts(linkers, scratch / TEXTS, env=plain)
+    if parts.crates:
+        channel.send_file(scratch / TEXTS)
     evidence = [one._asdict() for one in sources]
     used = used_packages(trace, env=env) if job["trace_headers"] else []
     installed = environment.installed
     channel.send(
-        "report", wheel=wheel.name, epoch=epoch, build_requirements=installed, sources=evidence, used_packages=used
+        "report",
+        wheel=wheel.name,
+        epoch=epoch,
+        build_requirements=installed,
+        sources=evidence,
+        used_packages=used,
+        linked=parts._asdict(),
     )
 
 

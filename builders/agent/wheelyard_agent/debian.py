@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 # The output of dpkg-query --search for a diverted file (dpkg-divert(1)).
 _DIVERSION = re.compile(r"(?:diversion by (?P<package>\S+)|local diversion) (?P<side>from|to): (?P<path>/.*)")
-_FORM = "${binary:Package}\t${Version}\t${source:Package}\t${source:Version}\n"
+_FORM = "${binary:Package}\t${Version}\t${source:Package}\t${source:Version}\t${Architecture}\n"
 
 
 class Owner(NamedTuple):
@@ -23,6 +23,8 @@ class Owner(NamedTuple):
     package: str
     package_version: str
     source_package: str
+    """The source package and its version, with a blank between them."""
+    architecture: str = ""
 
 
 class _Diversion(NamedTuple):
@@ -92,8 +94,8 @@ def _describe(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, Owne
     """Return the owners for package names of dpkg."""
     owners = {}
     for line in _lines(["--show", f"--showformat={_FORM}"], sorted(packages), env):
-        name, version, source, source_version = line.split("\t")
-        owners[name] = Owner(name.partition(":")[0], version, f"{source} {source_version}")
+        name, version, source, source_version, architecture = line.split("\t")
+        owners[name] = Owner(name.partition(":")[0], version, f"{source} {source_version}", architecture)
     return owners
 
 

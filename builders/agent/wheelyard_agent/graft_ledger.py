@@ -15,7 +15,6 @@ from wheelyard_agent.owners import find_owners
 from wheelyard_agent.policy_reason import NativeFiles
 
 _LIBRARIES = ".libs"  # auditwheel's folder for grafted libraries
-_NO_OWNER = {"package": None, "package_version": None, "source_package": None}
 
 
 class Graft(NamedTuple):
@@ -43,7 +42,7 @@ def write_ledger(
     """Return an entry for each grafted library, sorted by name; ``promised`` are those of the policies."""
     origins = [graft.origin for graft in grafts.values() if graft.origin is not None]
     owners = find_owners(origins, env=env)
-    entries = []
+    entries: list[dict[str, Any]] = []
     with zipfile.ZipFile(wheel) as bundle:
         for member, graft in sorted(grafts.items(), key=lambda item: item[1].soname):
             owner = owners.get(graft.origin) if graft.origin else None
@@ -54,7 +53,9 @@ def write_ledger(
                     "sha256": _digest(bundle.read(member)),
                     "origin": str(graft.origin) if graft.origin else None,
                     "origin_sha256": _digest(graft.origin.read_bytes()) if graft.origin else None,
-                    **(owner._asdict() if owner else _NO_OWNER),
+                    "package": owner.package if owner else None,
+                    "package_version": owner.package_version if owner else None,
+                    "source_package": owner.source_package if owner else None,
                     "needed_by": files.needed_by(member),
                     "chain": files.chain(member),
                     "beyond_policy": graft.soname in promised,

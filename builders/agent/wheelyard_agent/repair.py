@@ -12,11 +12,13 @@ from typing import Any
 from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command, glibc_of, newest_symbols
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.claims import check_claims, lie, loaded_members, policy_lies
+from wheelyard_agent.components import find_components
 from wheelyard_agent.elf import elf_members, extension_modules, module_place
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
 from wheelyard_agent.linkage import Linkage, Policies, find_unreadable, read_linkage
 from wheelyard_agent.policy_reason import NativeFiles, explain_policy
+from wheelyard_agent.sbom import auditwheels_document, describe_contents
 
 
 def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
@@ -35,11 +37,34 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
         say(f"{wheel.name} is pure: it is left as it is, but for its tags")
         report = {"policy": None, "policy_reason": None, "grafted": [], "path": wheel, "lies": []}
     tagged = set_tags(Path(report.pop("path")), tags, env)
+    if members:
+        tagged, contents = add_contents(tagged, auditwheels_document(wheel), report["grafted"], job, scratch)
+        report |= contents
     # Again, for what repair changed: patchelf can spoil a file, and only what is left now is told.
     lies = [*report.pop("lies"), *refuse_lies(_of_build(check_claims(tagged)))]
     channel.send_file(tagged)
     named = {"native_files": [Path(member).name for member in members], "extensions": extensions}
     channel.send("report", wheel=tagged.name, is_pure=not members, lies=lies, **named, **report)
+
+
+def add_contents(
+    tagged: Path, kept: bytes | None, grafted: Sequence[Mapping[str, Any]], job: Mapping[str, Any], scratch: Path
+) -> tuple[Path, dict[str, Any]]:
+    """Return a copy of a repaired wheel that says what it is made of, and the same for the report.
+
+    Args:
+        tagged: The wheel, with its final tags.
+        kept: The document that auditwheel wrote before our repair.
+        grafted: The ledger of grafted libraries.
+        job: ``linked`` has what the build linked statically; the license texts of crates are in a file beside it.
+        scratch: A folder for the copy.
+    """
+    linked = job["linked"]
+    texts = scratch / "in" / linked["texts"] if linked["texts"] else None
+    env = tools_environment(job, scratch)
+    contents = find_components(grafted, linked["archives"], linked["crates"], texts, env=env)
+    described, sbom = describe_contents(tagged, scratch / "described", contents, kept=kept)
+    return described, {"components": [one._asdict() for one in contents.components], "sbom": sbom}
 
 
 def _of_build(lies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -68,6 +68,21 @@ WHEEL: Final[dict[str, Any]] = {
             "free_threading": None,
         }
     ],
+    "components": [
+        {
+            "kind": "grafted",
+            "name": "libyaml-0-2",
+            "version": "0.2.5-1",
+            "purl": "pkg:deb/debian/libyaml-0-2@0.2.5-1?arch=amd64&distro=bookworm",
+            "license": "MIT",
+            "license_files": ["debian/libyaml-0-2_0.2.5-1/copyright"],
+            "source": "libyaml",
+            "source_version": "0.2.5-1",
+            "sha256": None,
+            "files": ["pyyaml.libs/libyaml-0-7d2d4ee8.so.2.0.9"],
+        }
+    ],
+    "sbom": "pyyaml-6.0.3.dist-info/sboms/wheelyard.cdx.json",
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
     "level": "prod",

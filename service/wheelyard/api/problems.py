@@ -106,6 +106,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.NoTargetFitsError: 422,
     errors.SdistNotBuiltError: 422,
     errors.GraftRefusedError: 422,
+    errors.LicenseDeniedError: 422,
     errors.PolicyFloorError: 422,
     errors.VerifyFailedError: 422,
     errors.ExtensionMissingError: 422,

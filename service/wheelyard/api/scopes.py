@@ -23,6 +23,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "get_authority": Scope.READ,
     "get_revoked_certificates": Scope.READ,
     "list_wheel_files": Scope.READ,
+    "list_wheel_sources": Scope.READ,
     "get_index_report": Scope.READ,
     "get_queue": Scope.READ,
     "get_statistics": Scope.READ,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, problems
+from wheelyard.api.index_access import Links
 from wheelyard.api.schemas.base import PLAIN_TEXT
 from wheelyard.api.schemas.index import (
     CheckOrder,
@@ -21,7 +22,10 @@ from wheelyard.api.schemas.index import (
     WheelQuery,
     YankReason,
 )
+from wheelyard.api.schemas.sources import WheelSourcesView
 from wheelyard.api.services import Services
+from wheelyard.domain.builds.build import SdistSource
+from wheelyard.usecases.browse_index import BrowseIndex, find_sources
 
 _LONGEST_FILE: Final = 400
 
@@ -76,6 +80,31 @@ async def get_wheel(filename: WheelFilename, services: Services) -> IndexedWheel
 async def list_wheel_files(filename: WheelFilename, services: Services) -> ContentsView:
     """Return the files in a wheel, as recorded when it was published."""
     return ContentsView.of(await services.index.browse.contents(filename))
+
+
+@router.get(
+    "/wheels/{filename}/sources",
+    operation_id="list_wheel_sources",
+    summary="List what a wheel was made from",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
+)
+async def list_wheel_sources(filename: WheelFilename, services: Services, links: Links) -> WheelSourcesView:
+    """Return the exact sources of a wheel: its sdist, source packages and crates, with addresses and hashes.
+
+    Source packages are those of the signed archive index at the time of the build. `wheelyard sources` fetches all.
+    """
+    browse = services.index.browse
+    found = await find_sources(browse, services.builds, services.archives, filename)
+    return WheelSourcesView.of(found, links, has_sdist=await _lists(browse, found.sdist))
+
+
+async def _lists(browse: BrowseIndex, sdist: SdistSource | None) -> bool:
+    """Return whether our index has an sdist with the same bytes."""
+    try:
+        listed = await browse.wheel(sdist.filename) if sdist else None
+    except errors.NotFoundError:
+        return False
+    return listed is not None and sdist is not None and listed.sha256 == sdist.sha256 and listed.deleted_at is None
 
 
 @router.post(

@@ -380,6 +380,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
         sdists_of=sdists.sdists_of if sdists else no_sdists,
+        denied_licenses=settings.deny_licenses,
         network_for_recipes=settings.recipe_network is not None,
         repositories=git_repositories(settings),
         ca_bundle=_certificates(settings),

@@ -49,6 +49,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         wheels.push,
         signing.verify,
         wheels.wheels,
+        wheels.sources,
         wheels.yank,
         wheels.unyank,
         wheels.promote,

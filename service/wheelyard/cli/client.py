@@ -6,6 +6,7 @@ Its methods raise ProblemError for a problem that the service reports, else Serv
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -26,7 +27,7 @@ from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.queue import Priority
-from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
+from wheelyard.errors import AmbiguousIdError, DownloadFailedError, NotFoundError, ServerUnreachableError
 
 
 class _Event(BaseModel):
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         RequestView,
         WebhookSecretView,
     )
+    from wheelyard.api.schemas.sources import WheelSourcesView
     from wheelyard.api.schemas.statistics import QueueView, StatisticsView
     from wheelyard.api.schemas.workers import WorkerView
     from wheelyard.cli.local.packing import PackedSource
@@ -121,6 +123,12 @@ View = TypeVar("View", bound=BaseModel)
 def open_client(url: str | None) -> WheelyardClient:
     """Return a client of the service that the command line, the environment or the state directory names."""
     return WheelyardClient(find_connection(url))
+
+
+def _stranger(url: str) -> httpx.Client:
+    """Return a client of a host that is not the service."""
+    headers = {"User-Agent": f"wheelyard/{__version__}"}
+    return httpx.Client(headers=headers, timeout=_STREAM_TIMEOUT, verify=_tls_of(url), follow_redirects=True)
 
 
 class WheelyardClient:
@@ -311,6 +319,39 @@ class WheelyardClient:
         from wheelyard.api.schemas.index import ContentsView, wheel_path
 
         return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
+
+    def sources(self, filename: str) -> WheelSourcesView:
+        """Return what a wheel was made from."""
+        from wheelyard.api.schemas.index import wheel_path
+        from wheelyard.api.schemas.sources import WheelSourcesView
+
+        return self._parse(WheelSourcesView, self._document("GET", f"{wheel_path(filename)}/sources"))
+
+    def download(self, url: str, target: BinaryIO, *, limit_bytes: int) -> str:
+        """Write a file of the service or of any other host to a target, and return its sha256 in hexadecimal.
+
+        Only the service gets the token.
+
+        Raises:
+            DownloadFailedError: The host does not answer, does not have it, or sends more than the limit.
+        """
+        own = url.startswith(f"{self.url.rstrip('/')}/")
+        digest, received = hashlib.sha256(), 0
+        try:
+            with contextlib.ExitStack() as stack:
+                client = self._http if own else stack.enter_context(_stranger(url))
+                response = stack.enter_context(client.stream("GET", url, timeout=_STREAM_TIMEOUT))
+                if not response.is_success:
+                    raise DownloadFailedError(what=url, tried=[f"HTTP status {response.status_code}"])
+                for block in response.iter_bytes():
+                    received += len(block)
+                    if received > limit_bytes:
+                        raise DownloadFailedError(what=url, tried=[f"it is larger than {limit_bytes} bytes"])
+                    digest.update(block)
+                    target.write(block)
+        except httpx.HTTPError as error:
+            raise DownloadFailedError(what=url, tried=[str(error) or type(error).__name__]) from error
+        return digest.hexdigest()
 
     def push(self, file: BufferedReader, filename: str, *, targets: NamedTargets) -> FileView:
         """Upload a file, without waiting for the end of its test. The targets are for an sdist."""

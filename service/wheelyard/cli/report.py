@@ -16,6 +16,7 @@ from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode, Problem
 from wheelyard.domain.builds.build import Failure, Status, Wheel
+from wheelyard.domain.builds.components import ComponentKind
 from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
 from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.story import tell_story
@@ -224,6 +225,7 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "grafted", describe_library(library)
     if not wheel.grafted:
         yield "grafted", "no library"
+    yield from _linked_parts(wheel)
     for need in wheel.host_libraries:
         yield "needs", describe_need(need)
     for sentence in wheel.changes:
@@ -239,6 +241,13 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "warning", warning
     if wheel.install:
         yield "install", wheel.install
+
+
+def _linked_parts(wheel: WheelView) -> Iterator[tuple[str, str]]:
+    """Yield what was linked statically; what was grafted has lines of its own."""
+    for one in wheel.components:
+        if one.kind is not ComponentKind.GRAFTED:
+            yield one.kind.value, f"{one.name} {one.version}, {one.license or 'license not known'}"
 
 
 def _describe_policy(wheel: WheelView) -> str:

@@ -1,5 +1,7 @@
 """Print published wheels, and the differences between devpi and the listed wheels."""
 
+import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from wheelyard.api.schemas.files import FileView
 from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.api.schemas.sources import WheelSourcesView
 from wheelyard.cli.builds import show_events
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
@@ -20,11 +23,19 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.uploads import UploadState
 from wheelyard.domain.index.wheels import Standing
 from wheelyard.domain.prebuilds.sdists import ALL_TARGETS, NamedTargets
-from wheelyard.errors import InvalidWheelError, NotFoundError, PublishForbiddenError
+from wheelyard.errors import (
+    HashMismatchError,
+    InvalidWheelError,
+    NotFoundError,
+    PublishForbiddenError,
+    SourcesIncompleteError,
+)
 
 _POLL_SECONDS: Final = 1.0
 _LISTED_SECONDS: Final = 60.0
 """How long to wait for the listing of an sdist after the last of its builds, which takes seconds."""
+_MOST_SOURCE_BYTES: Final = 8 << 30
+"""Maximum size of the sources of one wheel."""
 _FOR_ALL: Final = frozenset({ExitCode.OPERATOR, ExitCode.UNAUTHENTICATED})
 """Exit codes of problems that each further file would have, too."""
 
@@ -145,6 +156,78 @@ def _pushed_document(pushed: _Pushed) -> dict[str, object]:
         "upload": None if upload is None else upload.model_dump(mode="json"),
         **({"error": None} if problem is None else problem.as_json()),
     }
+
+
+def show_sources(client: WheelyardClient, filename: str, *, as_json: bool) -> ExitCode:
+    """Print what a wheel was made from, with addresses and hashes."""
+    found = client.sources(filename)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return ExitCode.OK
+    console = output()
+    for source in found.sources:
+        console.print(Text(f"{source.kind}  {source.name} {source.version}", style="bold"), soft_wrap=True)
+        for file in source.files:
+            size = f"  {format_size(file.size_bytes)}" if file.size_bytes is not None else ""
+            console.print(Text(f"  {file.url}{size}"), soft_wrap=True)
+            console.print(Text(f"  sha256 {file.sha256}", style="dim"), soft_wrap=True)
+        if source.problem:
+            console.print(Text(f"  {plain_line(source.problem)}", style="yellow"), soft_wrap=True)
+    if not found.sources:
+        note("no source is recorded: it was mirrored or brought as it is, or its build was deleted")
+    return ExitCode.OK
+
+
+def fetch_sources(client: WheelyardClient, filename: str, archive: Path, *, as_json: bool) -> ExitCode:
+    """Fetch all sources of a wheel into a tar file, each checked by its hash. Equal sources give equal bytes.
+
+    Raises:
+        SourcesIncompleteError: A source has no address, or all together are too large.
+        DownloadFailedError, HashMismatchError: A file could not be fetched, or is another one.
+    """
+    found = client.sources(filename)
+    problems = [f"{one.name} {one.version}: {one.problem}" for one in found.sources if one.problem]
+    if problems or not found.sources:
+        raise SourcesIncompleteError(wheel=filename, problems=problems or ["no source of it is recorded"])
+    partial = archive.with_name(f".{archive.name}.partial")
+    try:
+        with tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as tar:
+            count, size = _fetch_all(client, found, tar)
+        partial.replace(archive)
+    except OSError as error:
+        reason = f"{archive} cannot be written ({error.strerror or type(error).__name__})"
+        raise SourcesIncompleteError(wheel=filename, problems=[reason]) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    if as_json:
+        print_json({"archive": str(archive), "files": count, "size_bytes": size})
+    else:
+        note(f"{archive}: {count} files of {len(found.sources)} sources, {format_size(size)}, all with their hashes")
+    return ExitCode.OK
+
+
+def _fetch_all(client: WheelyardClient, found: WheelSourcesView, tar: tarfile.TarFile) -> tuple[int, int]:
+    """Add the files of all sources to an archive; return their number and their size in bytes."""
+    count = size = 0
+    for source in found.sources:
+        for file in source.files:
+            left = _MOST_SOURCE_BYTES - size
+            if file.size_bytes is not None and file.size_bytes > left:
+                limit = format_size(_MOST_SOURCE_BYTES)
+                raise SourcesIncompleteError(wheel=found.filename, problems=[f"they are larger than {limit}"])
+            note(f"{source.name}: {file.url}")
+            with tempfile.TemporaryFile() as target:
+                digest = client.download(
+                    file.url, target, limit_bytes=left if file.size_bytes is None else file.size_bytes
+                )
+                if digest != file.sha256:
+                    raise HashMismatchError(what=file.url, expected=file.sha256, found=digest)
+                member = tarfile.TarInfo(f"{source.kind}/{source.name}_{source.version}/{file.name}")
+                member.size = target.tell()
+                target.seek(0)
+                tar.addfile(member, target)
+            count, size = count + 1, size + member.size
+    return count, size
 
 
 def show_wheel(wheel: IndexedWheelView, *, as_json: bool) -> ExitCode:

@@ -306,6 +306,20 @@ class HashMismatchError(OperatorError):
         )
 
 
+class SourcesIncompleteError(OperatorError):
+    """The sources of a wheel cannot all be fetched into one archive."""
+
+    code = "sources-incomplete"
+    retryable = False
+
+    def __init__(self, *, wheel: str, problems: Sequence[str]) -> None:
+        self.wheel, self.problems = wheel, tuple(problems)
+        super().__init__(
+            f"The sources of {wheel} cannot be fetched: {'; '.join(self.problems[:5])}.",
+            f"No archive was written. 'wheelyard sources {wheel}' lists what there is, with addresses and hashes.",
+        )
+
+
 class ImageBuildFailedError(OperatorError):
     """A builder, runtime or environment image could not be built."""
 

@@ -446,6 +446,22 @@ class GraftRefusedError(ProjectError):
         )
 
 
+class LicenseDeniedError(ProjectError):
+    """The wheel carries something with a license that its recipe or the operator denies."""
+
+    code = "license-denied"
+
+    def __init__(self, *, wheel: str, problems: Sequence[str]) -> None:
+        self.wheel, self.problems = wheel, tuple(problems)
+        shown = "; ".join(self.problems[:_MOST_LIES])
+        more = f"; and {len(self.problems) - _MOST_LIES} more" if len(self.problems) > _MOST_LIES else ""
+        super().__init__(
+            f"{wheel} carries what may not be shipped: {shown}{more}.",
+            "Build it without that part (env, config-settings), take the library from the host (repair.exclude), or "
+            "change the rule. A package's license is what Debian's copyright file says of its whole source.",
+        )
+
+
 class PolicyFloorError(ProjectError):
     """The wheel needs a newer glibc than its recipe promises."""
 

@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from wheelyard.domain.builds.components import SourcePackage
 from wheelyard.domain.catalogue.archive_files import PackageFile, StoredArchive, WantedFile
 
 
@@ -18,6 +19,13 @@ class SuiteArchives(Protocol):
 
     async def version(self, suite: str, architecture: str, package: str) -> str | None:
         """Return a package's newest version in the archive; None if it has none. Raises as ``find`` does."""
+        ...
+
+    async def source(self, suite: str, architecture: str, package: SourcePackage) -> SourcePackage | None:
+        """Return a source package with its files; None if the archive does not have this version.
+
+        Raises as ``find`` does.
+        """
         ...
 
 

@@ -46,7 +46,7 @@ from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, known
 from wheelyard.pipeline.limits import GrantedLimits, grant_limits
 from wheelyard.pipeline.prepare import builder_of, source_of
-from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report
+from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report, send_linked
 from wheelyard.pipeline.verify import verify
 from wheelyard.pipeline.wheel_report import BroughtChanges, RepairReport, SearchPath, read_changes, read_sources
 from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel, tag_of
@@ -139,6 +139,7 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
         WheelClaimsFalseError: its tags claim what its native files cannot do, or it lacks a library.
         RepairFailedError: it cannot be made to comply with any policy.
         ExtensionMissingError, GraftRefusedError, PolicyFloorError: it is not what its project's recipe promises.
+        LicenseDeniedError: it was given something with a license that its recipe or the operator denies.
     """
     built = known(job.built)
     path, file, report, changes, sources = await _repair_where_needed(job, tools)
@@ -199,6 +200,7 @@ async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
             may_be_pure=order.recipe.is_pure is True,
             exclude=list(order.recipe.excluded_libraries),
             graft=list(order.recipe.grafted_beyond_policy),
+            linked=await send_linked(conversation, job),
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         changes = _read_parts(conversation, read_changes, message)

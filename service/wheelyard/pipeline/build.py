@@ -20,12 +20,14 @@ from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
 from wheelyard.pipeline.tried_modules import TriedModules
-from wheelyard.pipeline.wheel_report import read_sources, read_used_packages
+from wheelyard.pipeline.wheel_report import read_linked, read_sources, read_used_packages
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
 _MAX_REQUIREMENTS: Final = 200
 MAX_EPOCH: Final = (1 << 32) - 1
 """A time in 2106. Zip files have times until 2107."""
+CRATE_TEXTS: Final = "crate-licenses.zip"
+"""File name of the license texts of crates."""
 _MAX_CHARACTERS: Final = 64 << 10
 """The limit of all build requirements together."""
 
@@ -51,6 +53,7 @@ async def build(job: Job, tools: Tools) -> Job:
             raise conversation.refuse("its report has no epoch that a zip file can hold")
         try:
             sources, used = read_sources(message.fields), read_used_packages(message.fields)
+            linked = read_linked(message.fields)
         except ValueError as error:
             raise conversation.refuse(f"its report cannot be read ({error})") from error
         warnings = await note_network(conversation, message, job, Stage.BUILD)
@@ -61,6 +64,8 @@ async def build(job: Job, tools: Tools) -> Job:
             sources=sources,
             used_packages=used,
             crates=supplies.crates,
+            linked=linked,
+            crate_texts=conversation.files.get(CRATE_TEXTS) if linked["crates"] else None,
             warnings=(*(job.claim.order.origin.warnings if job.claim.order.origin else ()), *warnings),
         )
     # Its log has ended too only now.

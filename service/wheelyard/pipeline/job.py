@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
+from wheelyard.domain.builds.components import Component, SourcePackage
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
@@ -84,6 +85,8 @@ class Tools:
     reach: Callable[[], Reach] = Reach
     """Returns which Pythons this host can have."""
     heal: HealRules = field(default_factory=HealRules)
+    denied_licenses: tuple[str, ...] = ()
+    """Patterns of licenses that the operator ships in no wheel."""
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
     repositories: GitRepositories | None = None
@@ -123,6 +126,10 @@ class BuiltWheel:
     tried: tuple[TriedModule, ...] = ()
     """The extension modules that the build began to make, by its log."""
     warnings: tuple[str, ...] = ()
+    linked: Mapping[str, Any] = field(default_factory=lambda: {"archives": [], "crates": []})
+    """What was linked statically: archives of the system and crates."""
+    crate_texts: Path | None = None
+    """A zip file of the license texts of crates."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +148,12 @@ class RepairedWheel:
     warnings: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     """What was changed in a brought wheel, one sentence each."""
+    components: tuple[Component, ...] = ()
+    """What others made and it carries."""
+    source_packages: tuple[SourcePackage, ...] = ()
+    """The source packages of its components."""
+    sbom: str | None = None
+    """Path of its SBOM in the wheel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

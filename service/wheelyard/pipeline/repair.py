@@ -5,11 +5,13 @@ The container of the build stage is gone, so the project's code cannot have modi
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.components import Component, SourcePackage, source_names
 from wheelyard.domain.builds.expectations import (
     Degradation,
     Expectation,
@@ -21,9 +23,19 @@ from wheelyard.domain.builds.expectations import (
     misses_floor,
 )
 from wheelyard.domain.builds.key import build_tag
+from wheelyard.domain.builds.licenses import license_problems
 from wheelyard.domain.packaging.coverage import STABLE_ABIS
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError, WheelLie
+from wheelyard.errors import (
+    ExtensionMissingError,
+    GraftRefusedError,
+    LicenseDeniedError,
+    NotFoundError,
+    OperatorError,
+    PolicyFloorError,
+    WheelLie,
+)
+from wheelyard.pipeline.build import CRATE_TEXTS
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
@@ -46,6 +58,7 @@ async def repair(job: Job, tools: Tools) -> Job:
         ExtensionMissingError: it lacks extension modules that its sdist, or its recipe, promises.
         WheelClaimsFalseError: its tags, or the names of its files, claim what is not so.
         GraftRefusedError: it contains libraries that its recipe forbids.
+        LicenseDeniedError: it contains something with a license that its recipe or the operator denies.
         PolicyFloorError: it needs a newer glibc than its recipe promises.
     """
     built, image = known(job.built), known(job.images).builder
@@ -63,6 +76,7 @@ async def repair(job: Job, tools: Tools) -> Job:
             may_be_pure=job.claim.order.recipe.is_pure is True,
             exclude=list(job.claim.order.recipe.excluded_libraries),
             graft=list(job.claim.order.recipe.grafted_beyond_policy),
+            linked=await send_linked(conversation, job),
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         path = received_wheel(conversation, message)
@@ -71,6 +85,14 @@ async def repair(job: Job, tools: Tools) -> Job:
     repaired = await accept(job, tools, report, path, file)
     warnings = (*repaired.warnings, *await _warn_of_older_pythons(job, file))
     return job.knowing(repaired=replace(repaired, warnings=warnings))
+
+
+async def send_linked(conversation: Conversation, job: Job) -> dict[str, object]:
+    """Send the license texts of crates, and return what the build linked statically."""
+    built = known(job.built)
+    if built.crate_texts is not None:
+        await conversation.send_file(built.crate_texts, name=CRATE_TEXTS)
+    return {**built.linked, "texts": CRATE_TEXTS if built.crate_texts is not None else None}
 
 
 def _names_of_extensions(job: Job) -> list[str]:
@@ -87,7 +109,7 @@ async def accept(job: Job, tools: Tools, report: RepairReport, path: Path, file:
     warnings = found.warnings
     if job.claim.order.recipe.network:
         warnings = (*warnings, _HAD_NETWORK)
-    _check_rules(job, report)
+    _check_rules(job, tools, report)
     return RepairedWheel(
         path=path,
         sha256=file.sha256,
@@ -97,6 +119,9 @@ async def accept(job: Job, tools: Tools, report: RepairReport, path: Path, file:
         doubtful=found.doubtful,
         grafted=report.grafted,
         policy_reason=report.policy_reason,
+        components=report.components,
+        source_packages=await find_source_packages(job, tools, report.components),
+        sbom=report.sbom,
         warnings=(
             *known(job.built).warnings,
             *warnings,
@@ -104,6 +129,27 @@ async def accept(job: Job, tools: Tools, report: RepairReport, path: Path, file:
             *await _warn_of_startup(job, file),
         ),
     )
+
+
+async def find_source_packages(job: Job, tools: Tools, components: Sequence[Component]) -> tuple[SourcePackage, ...]:
+    """Return the source packages of components with their files, as the archive's signed index has them today.
+
+    A version that the index does not have stays without files, and so does every one if the archive cannot be read: a
+    wheel does not fail for that. What is missing is looked up again when somebody asks for it.
+    """
+    order = job.claim.order
+    packages = [SourcePackage(name=name, version=version) for name, version in source_names(components)]
+    found: list[SourcePackage] = []
+    for package in packages:
+        try:
+            there = await tools.archives.source(order.builder, order.target.policy.architecture, package)
+        except (OperatorError, NotFoundError) as error:
+            await job.note(f"where the sources of {order.builder} are is not known: {error.summary}")
+            return tuple(packages)
+        if there is None:
+            await job.note(f"the archive of {order.builder} does not have the source {package.name} {package.version}")
+        found.append(there or package)
+    return tuple(found)
 
 
 async def _warn_of_lies(job: Job, report: RepairReport) -> tuple[str, ...]:
@@ -170,12 +216,18 @@ async def _check_extensions(job: Job, tools: Tools, native: NativeContent) -> De
     return found
 
 
-def _check_rules(job: Job, report: RepairReport) -> None:
-    """Check the result of the repair against what its recipe allows."""
+def _check_rules(job: Job, tools: Tools, report: RepairReport) -> None:
+    """Check the result of the repair against what its recipe and the operator allow."""
     order = job.claim.order
     wheel = f"{order.project} {order.version}"
     if problems := list(graft_problems(order.recipe, report.grafted)):
         raise GraftRefusedError(wheel=wheel, problems=problems)
+    denied = [
+        *license_problems(report.components, order.recipe.denied_licenses, rule="repair.deny-licenses of its recipe"),
+        *license_problems(report.components, tools.denied_licenses, rule="the operator's WHEELYARD_DENY_LICENSES"),
+    ]
+    if denied:
+        raise LicenseDeniedError(wheel=wheel, problems=denied)
     if misses_floor(order.recipe, report.policy):
         reason = report.policy_reason.sentence.rstrip(".") if report.policy_reason else ""
         floor = str(order.recipe.policy_floor)

@@ -228,4 +228,7 @@ def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Messag
             ),
         ),
         changes=repaired.changes,
+        components=repaired.components,
+        source_packages=repaired.source_packages,
+        sbom=repaired.sbom,
     )

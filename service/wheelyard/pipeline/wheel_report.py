@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wheelyard.domain.builds.build import GraftedLibrary, ThreadingProof
+from wheelyard.domain.builds.components import Component, ComponentKind
 from wheelyard.domain.builds.expectations import ExtensionSource, NativeContent
 from wheelyard.domain.healing.signs import printable
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
@@ -51,6 +52,38 @@ class _Graft(_Reported):
     needed_by: _Chain
     chain: _Chain
     beyond_policy: bool
+
+
+_SBOM: Final = r"^[A-Za-z0-9._+!-]{1,300}\.dist-info/sboms/wheelyard(-[0-9]{1,4})?\.cdx\.json$"
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Path = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+~/-]{1,400}$")]
+_License = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ().+:-]{1,8000}$")]
+
+
+class _Component(_Reported):
+    kind: Annotated[str, Field(pattern=r"^(grafted|static|crate)$")]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    version: Annotated[str, Field(max_length=200)]
+    purl: Annotated[str, Field(pattern=r"^pkg:[!-~]{1,1000}$")]
+    license: _License | None
+    license_files: Annotated[tuple[_Path, ...], Field(max_length=100)]
+    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,100}$")] | None
+    source_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")] | None
+    sha256: _Sha256 | None
+    files: Annotated[tuple[_Text, ...], Field(max_length=500)]
+
+
+class _Crate(_Reported):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]{1,60}$")]
+    sha256: _Sha256 | None
+    license: _License | None
+    license_files: Annotated[tuple[_Path, ...], Field(max_length=20)]
+
+
+class _Linked(_Reported):
+    archives: Annotated[tuple[Annotated[str, Field(pattern=r"^/[^\x00]{1,1000}$")], ...], Field(max_length=500)]
+    crates: Annotated[tuple[_Crate, ...], Field(max_length=2000)]
 
 
 class _Need(_Reported):
@@ -96,6 +129,10 @@ class _Report(BaseModel):
     native_files: _Names
     grafted: Annotated[tuple[_Graft, ...], Field(max_length=500)]
     lies: _Lies = ()
+    components: Annotated[tuple[_Component, ...], Field(max_length=2500)] = ()
+    sbom: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9._+!-]+\.dist-info/sboms/wheelyard(-[0-9]{1,4})?\.cdx\.json$")] | None
+    ) = None
 
 
 class _SearchPath(_Reported):
@@ -145,9 +182,13 @@ class RepairReport:
     grafted: tuple[GraftedLibrary, ...]
     lies: tuple[WheelLie, ...] = ()
     """The false claims of the wheel that do not make it unusable."""
+    components: tuple[Component, ...] = ()
+    sbom: str | None = None
+    """Path of its SBOM in the wheel."""
 
 
 _LARGEST: Final = 1 << 63
+_NOTHING_LINKED: Final[Mapping[str, Any]] = {"archives": [], "crates": []}
 _USED_PACKAGES: Final = TypeAdapter(_Packages)
 _SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
 
@@ -239,7 +280,16 @@ def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
         native=NativeContent(extensions=report.extensions, files=report.native_files),
         grafted=tuple(GraftedLibrary(**one.model_dump()) for one in report.grafted),
         lies=_lies_of(report.lies),
+        components=tuple(
+            Component(**{**one.model_dump(), "kind": ComponentKind(one.kind)}) for one in report.components
+        ),
+        sbom=report.sbom,
     )
+
+
+def read_linked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse what a build linked statically, as the repair container receives it; raise ValueError."""
+    return _Linked.model_validate_json(json.dumps(fields.get("linked", _NOTHING_LINKED))).model_dump(mode="json")
 
 
 def read_changes(fields: Mapping[str, Any]) -> BroughtChanges:

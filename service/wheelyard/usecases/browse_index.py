@@ -2,10 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from packaging.utils import canonicalize_name
 
+from wheelyard.domain.builds.build import SdistSource, Wheel
+from wheelyard.domain.builds.components import SourcePackage
 from wheelyard.domain.index.wheels import (
     IndexedWheel,
     ProjectDetails,
@@ -16,10 +19,11 @@ from wheelyard.domain.index.wheels import (
     WheelPage,
     releases_of,
 )
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.errors import NotFoundError
-from wheelyard.interfaces import WheelStore
+from wheelyard.errors import NotFoundError, OperatorError
+from wheelyard.interfaces import BuildStore, SuiteArchives, WheelStore
 from wheelyard.memory_cache import MemoryCache
 from wheelyard.usecases.simple_pages import TRUSTED_SECONDS, Freshness
 
@@ -70,6 +74,47 @@ class BrowseIndex:
         if not wheels:
             raise NotFoundError(kind="project", name=name)
         return ProjectDetails(name=project, releases=releases_of(wheels))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelSources:
+    """What a wheel was made from."""
+
+    wheel: IndexedWheel
+    made: Wheel | None
+    """None for a wheel that was not built or brought here, or whose build was deleted."""
+    sdist: SdistSource | None
+    """The sdist that it was built from; None if none is known."""
+    packages: tuple[SourcePackage, ...]
+    """The source packages of what others made; one without files is in no archive any more."""
+
+
+async def find_sources(browse: BrowseIndex, builds: BuildStore, archives: SuiteArchives, filename: str) -> WheelSources:
+    """Return what a wheel was made from; raise NotFoundError.
+
+    Source packages are recorded with the wheel. Those that the archive did not have then are looked up again.
+    """
+    wheel = await browse.wheel(filename)
+    try:
+        build = None if wheel.build_id is None else await builds.get(wheel.build_id)
+    except NotFoundError:
+        build = None
+    made = build.wheel if build else None
+    if build is None or made is None:
+        return WheelSources(wheel=wheel, made=None, sdist=None, packages=())
+    found = [
+        one if one.files else await _look_up(archives, build.order.builder, build.order.target, one)
+        for one in made.source_packages
+    ]
+    sdist = None if build.order.is_brought or not build.order.sdist.filename else build.order.sdist
+    return WheelSources(wheel=wheel, made=made, sdist=sdist, packages=tuple(found))
+
+
+async def _look_up(archives: SuiteArchives, suite: str, target: Target, package: SourcePackage) -> SourcePackage:
+    try:
+        return await archives.source(suite, target.policy.architecture, package) or package
+    except (OperatorError, NotFoundError):
+        return package
 
 
 class WheelBytes:

@@ -19,6 +19,7 @@ from tests.fakes.archives import FakeArchives, MemoryArchiveStore
 
 from wheelyard.adapters.archives.local import LocalArchives
 from wheelyard.adapters.archives.stored import ReadArchive, StoredArchives
+from wheelyard.domain.builds.components import PackageSourceFile, SourcePackage
 from wheelyard.domain.catalogue.archive_files import FileKind
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.errors import ArchiveNotReadError, MirrorUnreachableError, NotFoundError
@@ -97,7 +98,10 @@ class TestFakeArchives(SuiteArchivesContract):
 
     @pytest.fixture
     def archives(self) -> FakeArchives:
-        return FakeArchives({(FileKind.HEADER, "fftw3.h"): ["libfftw3-dev"]})
+        name = "fftw3_3.3.10-1.dsc"
+        file = PackageSourceFile(name=name, url=f"http://deb.example/{name}", sha256="ab" * 32, size_bytes=12)
+        source = SourcePackage(name="fftw3", version="3.3.10-1", files=(file,))
+        return FakeArchives({(FileKind.HEADER, "fftw3.h"): ["libfftw3-dev"]}, sources=[source])
 
 
 async def test_archive_is_read_once_for_all_who_ask_at_the_same_time(host: Host) -> None:
@@ -118,6 +122,27 @@ async def test_process_without_an_engine_asks_a_worker(host: Host) -> None:
     await host.archives().read_asked()
     assert host.reads == ["bookworm"]
     assert await served.version(*KEY, "libfftw3-dev") == "3.3.10-1"
+
+
+async def test_archive_that_cannot_be_read_rests_when_builds_ask_for_sources(host: Host) -> None:
+    archives = host.archives()
+    host.error = MirrorUnreachableError(suite="bookworm", excerpt="down")
+    package = SourcePackage(name="fftw3", version="3.3.10-1")
+    with pytest.raises(MirrorUnreachableError):
+        await archives.source(*KEY, package)
+    with pytest.raises(ArchiveNotReadError):
+        await archives.source(*KEY, package)
+    assert host.reads == ["bookworm"]
+
+
+async def test_version_that_an_old_index_lacks_has_the_archive_read_anew(host: Host) -> None:
+    archives = host.archives()
+    newer = SourcePackage(name="fftw3", version="3.3.10-2")
+    assert await archives.source(*KEY, newer) is None
+    assert await host.store.list_asked("x86_64") == ()
+    host.seconds += 7200
+    assert await archives.source(*KEY, newer) is None
+    assert await host.store.list_asked("x86_64") == ("bookworm",)
 
 
 async def test_archive_of_another_architecture_is_left_to_its_workers(host: Host) -> None:

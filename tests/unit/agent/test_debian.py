@@ -24,10 +24,10 @@ for name; do
     printf 'diversion by nvidia from: %s\\ndiversion by nvidia to: %s\\n' "${name%.orig}" "$name" ;;
   "--search /usr/lib/x/libmine.so")
     printf 'local diversion from: %s\\nlocal diversion to: %s\\nlibdemo1:amd64: %s\\n' "$name" "$name.dpkg" "$name" ;;
-  "--show libdemo1:amd64") printf 'libdemo1:amd64\\t1.2-3\\tdemo\\t1.2-2\\n' ;;
-  "--show nvidia") printf 'nvidia\\t5-1\\tnvidia-graphics\\t5-1\\n' ;;
-  "--show libgl1:amd64") printf 'libgl1:amd64\\t1.6-1\\tlibglvnd\\t1.6-1\\n' ;;
-  "--show zlib1g:amd64") printf 'zlib1g:amd64\\t1:1.2.13\\tzlib\\t1:1.2.13\\n' ;;
+  "--show libdemo1:amd64") printf 'libdemo1:amd64\\t1.2-3\\tdemo\\t1.2-2\\tamd64\\n' ;;
+  "--show nvidia") printf 'nvidia\\t5-1\\tnvidia-graphics\\t5-1\\tamd64\\n' ;;
+  "--show libgl1:amd64") printf 'libgl1:amd64\\t1.6-1\\tlibglvnd\\t1.6-1\\tamd64\\n' ;;
+  "--show zlib1g:amd64") printf 'zlib1g:amd64\\t1:1.2.13\\tzlib\\t1:1.2.13\\tamd64\\n' ;;
   *) echo "dpkg-query: nothing found matching $name" >&2; status=1 ;;
   esac
 done
@@ -45,12 +45,12 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 def test_owner_is_described_with_its_source(env: dict[str, str]) -> None:
     path = Path("/usr/lib/x/libdemo.so.1")
-    assert find_owners([path], env=env) == {path: Owner("libdemo1", "1.2-3", "demo 1.2-2")}
+    assert find_owners([path], env=env) == {path: Owner("libdemo1", "1.2-3", "demo 1.2-2", "amd64")}
 
 
 def test_library_is_found_under_its_older_place(env: dict[str, str]) -> None:
     path = Path("/usr/lib/x/libz.so.1")
-    assert find_owners([path], env=env)[path] == Owner("zlib1g", "1:1.2.13", "zlib 1:1.2.13")
+    assert find_owners([path], env=env)[path] == Owner("zlib1g", "1:1.2.13", "zlib 1:1.2.13", "amd64")
 
 
 def test_spellings_that_dpkg_does_not_know_are_no_matter_for_the_log(

@@ -15,7 +15,7 @@ DPKG = """\
 #!/bin/sh
 case "$1" in
 --search) shift 2; for name; do echo "libdemo:amd64: $name"; done ;;
-*) printf 'libdemo:amd64\\t1-2\\tdemo\\t1-2\\n' ;;
+*) printf 'libdemo:amd64\\t1-2\\tdemo\\t1-2\\tamd64\\n' ;;
 esac
 """
 

@@ -22,7 +22,7 @@ DPKG = """\
 #!/bin/sh
 case "$1" in
 --search) shift 2; for name; do case "$name" in *libffi*) echo "libffi8:amd64: $name";; esac; done ;;
-*) printf 'libffi8:amd64\\t3.4-1\\tlibffi\\t3.4-1\\n' ;;
+*) printf 'libffi8:amd64\\t3.4-1\\tlibffi\\t3.4-1\\tamd64\\n' ;;
 esac
 """
 

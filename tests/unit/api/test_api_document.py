@@ -57,6 +57,7 @@ DOCUMENTED = {
     ("post", "/v1/wheels/{filename}/unyank"): {200, 401, 403, 404, 422, 429, 500, 503},
     ("post", "/v1/wheels/{filename}/promote"): {200, 401, 403, 404, 422, 429, 500, 502, 503},
     ("get", "/v1/wheels/{filename}/contents"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("get", "/v1/wheels/{filename}/sources"): {200, 401, 403, 404, 422, 429, 500, 503},
     ("get", "/v1/index/report"): {200, 401, 403, 404, 429, 500, 503},
     ("get", "/v1/queue"): {200, 401, 403, 422, 429, 500, 503},
     ("get", "/v1/statistics"): {200, 401, 403, 422, 429, 500, 503},

@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
-from tests.unit.wheel_harness import WheelHarness
+from tests.unit.wheel_harness import WheelHarness, entry_for
 
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.sources import WheelSourcesView
+from wheelyard.domain.builds.build import SdistSource
+from wheelyard.domain.builds.components import PackageSourceFile, SourcePackage
 from wheelyard.domain.index.index import Level
-from wheelyard.usecases.browse_index import WheelBytes
+from wheelyard.domain.index.wheels import WheelOrigin
+from wheelyard.errors import ArchiveNotReadError
+from wheelyard.usecases.browse_index import WheelBytes, WheelSources
 
 OLD, NEW = "demo-1.0-1-py3-none-any.whl", "demo-2.0-1-py3-none-any.whl"
 
@@ -199,3 +205,66 @@ async def test_file_with_nul_in_its_name_is_not_looked_for(
 async def test_nul_in_the_name_of_a_yanked_wheel_is_refused(harness: ApiHarness) -> None:
     answer = await harness.client.post("/v1/wheels/%00/yank", json={"reason": "broken"})
     assert_problem(answer, 422, "invalid-request")
+
+
+async def built_wheel(harness: ApiHarness) -> str:
+    """Publish a wheel that was built here; return its file name."""
+    build_id = await harness.submit()
+    await harness.succeed(build_id)
+    filename = "pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.whl"
+    harness.state.record_wheel(entry_for(filename, build_id=build_id))
+    return filename
+
+
+async def test_sources_of_a_wheel_are_exact(harness: ApiHarness) -> None:
+    body = (await harness.client.get(f"/v1/wheels/{await built_wheel(harness)}/sources")).json()
+    assert [one["name"] for one in body["components"]] == ["libyaml-0-2", "itoa"]
+    assert body["sbom"] == "pyyaml-6.0.3.dist-info/sboms/wheelyard.cdx.json"
+    sdist, libyaml, expat, itoa = body["sources"]
+    # The sdist of this build is in memory, which nobody can fetch from.
+    assert (sdist["kind"], sdist["name"], sdist["files"]) == ("sdist", "pyyaml", [])
+    (file,) = libyaml["files"]
+    assert (file["name"], file["sha256"], file["size_bytes"]) == ("libyaml_0.2.5-1.dsc", "39" * 32, 2071)
+    assert file["url"].startswith("http://deb.example/debian/pool/")
+    assert (expat["files"], libyaml["problem"]) == ([], None)
+    assert "https://snapshot.debian.org/package/expat/2.5.0-1/" in expat["problem"]
+    assert itoa["files"] == [
+        {
+            "name": "itoa-1.0.19.crate",
+            "url": "https://static.crates.io/crates/itoa/itoa-1.0.19.crate",
+            "sha256": "38" * 32,
+            "size_bytes": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("has_sdist", "url"),
+    [(True, "http://wheelyard/files/demo-1.0.tar.gz"), (False, "https://index.example/demo-1.0.tar.gz")],
+)
+def test_sdist_comes_from_our_index_if_it_is_there(*, has_sdist: bool, url: str) -> None:
+    upstream = "https://index.example/demo-1.0.tar.gz"
+    sdist = SdistSource(filename="demo-1.0.tar.gz", url=upstream, sha256="ab" * 32, size_bytes=12)
+    found = WheelSources(wheel=WheelHarness().put(OLD), made=None, sdist=sdist, packages=())
+    links = IndexLinks(base="http://wheelyard", is_open=True)
+    (source,) = WheelSourcesView.of(found, links, has_sdist=has_sdist).sources
+    assert [(one.url, one.sha256) for one in source.files] == [(url, "ab" * 32)]
+
+
+async def test_source_that_the_archive_got_later_is_looked_up_again(harness: ApiHarness) -> None:
+    file = PackageSourceFile(name="expat.dsc", url="http://deb.example/expat.dsc", sha256="40" * 32, size_bytes=1)
+    harness.archives.sources["expat", "2.5.0-1"] = SourcePackage(name="expat", version="2.5.0-1", files=(file,))
+    filename = await built_wheel(harness)
+    expat = (await harness.client.get(f"/v1/wheels/{filename}/sources")).json()["sources"][2]
+    assert (expat["name"], expat["problem"], expat["files"][0]["name"]) == ("expat", None, "expat.dsc")
+    harness.archives.error = ArchiveNotReadError(suite="bookworm", architecture="x86_64")
+    expat = (await harness.client.get(f"/v1/wheels/{filename}/sources")).json()["sources"][2]
+    assert expat["files"] == []
+
+
+async def test_wheel_that_was_not_built_here_has_no_sources(harness: ApiHarness) -> None:
+    mirrored = "other-1.0-py3-none-any.whl"
+    WheelHarness(state=harness.state, prod=harness.held).put(mirrored, origin=WheelOrigin.MIRRORED)
+    body = (await harness.client.get(f"/v1/wheels/{mirrored}/sources")).json()
+    assert (body["sbom"], body["components"], body["sources"]) == (None, [], [])
+    assert_problem(await harness.client.get("/v1/wheels/nothing.whl/sources"), 404, "not-found")

@@ -32,7 +32,11 @@ PLACES = re.compile("(/usr/lib/apt|/var/cache/apk|/tmp)/")
 APT_GET = """#!/bin/sh
 case $1 in
   update) cat "$APT_CONFIG" >&2; echo Get:1 ;;
-  indextargets) printf '%s\\n' main.lz4 updates.lz4 ;;
+  indextargets)
+    case $* in
+      *Sources-deb*) printf 'http://me:secret@deb.example/debian/ %s.xz\\n' main security ;;
+      *) printf '%s\\n' main.lz4 updates.lz4 ;;
+    esac ;;
 esac
 """
 APT_CACHE = """#!/bin/sh
@@ -52,7 +56,30 @@ Pre-Depends: dpkg (>= 1.15)
 Depends: libfftw3-dev
 END
 """
+SHA256 = "ab" * 32
+SOURCES = f"""\
+Package: fftw3
+Binary: libfftw3-dev
+Version: 3.3.10-1
+Files:
+ 0123 12 fftw3_3.3.10-1.dsc
+Checksums-Sha256:
+ {SHA256} 12 fftw3_3.3.10-1.dsc
+ {SHA256} 34 fftw3_3.3.10.orig.tar.gz
+Directory: pool/main/f/fftw3
+
+Package: odd
+Version: 1:1.0
+Directory: pool/../../x;y
+Checksums-Sha256:
+ {SHA256} 12 odd.dsc
+
+Package: bare
+Version: 1
+Directory: pool/b
+"""
 APT_HELPER = """#!/bin/sh
+case $2 in *.xz) cat "${0%/*}/sources.$2"; exit ;; esac
 cat <<'END'
 This file maps each file available in the Debian GNU/Linux system to
 FILE                                                    LOCATION
@@ -131,6 +158,25 @@ def test_apt_lists_candidates_and_the_files_that_builds_look_for(tmp_path: Path)
     assert paths(index, "bin/fftw-wisdom") == [("usr/bin/fftw-wisdom", ("libfftw3-dev",))]
     assert paths(index, "omp.h") == []
     assert paths(index, "_demo.cpython-311-x86_64-linux-gnu.so") == []
+
+
+def test_apt_lists_source_packages_without_the_mirrors_password(tmp_path: Path) -> None:
+    (tmp_path / "sources.main.xz").write_text(SOURCES)
+    (tmp_path / "sources.security.xz").write_text(SOURCES.replace("3.3.10-1", "3.3.10-1+deb12u1"))
+    index = index_of(read(APT, tmp_path, apt_get=APT_GET, apt_cache=APT_CACHE, apt_helper=APT_HELPER))
+    found = index.find_source("fftw3", "3.3.10-1")
+    assert found is not None
+    folder = "http://deb.example/debian/pool/main/f/fftw3"
+    assert [(one.url, one.sha256, one.size_bytes) for one in found.files] == [
+        (f"{folder}/fftw3_3.3.10-1.dsc", SHA256, 12),
+        (f"{folder}/fftw3_3.3.10.orig.tar.gz", SHA256, 34),
+    ]
+    newer = index.find_source("fftw3", "3.3.10-1+deb12u1")
+    assert newer is not None
+    assert newer.files[0].name == "fftw3_3.3.10-1+deb12u1.dsc"
+    assert (index.find_source("odd", "1:1.0"), index.find_source("bare", "1"), index.find_source("", "")) == (None,) * 3
+    assert index.find_package("libfftw3-dev") is not None
+    assert paths(index, "fftw3.h") == [("usr/include/fftw3.h", ("libfftw3-dev",))]
 
 
 def test_apt_fetches_the_lists_of_files_with_the_others(tmp_path: Path) -> None:

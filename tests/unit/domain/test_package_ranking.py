@@ -158,7 +158,7 @@ NOT_MISSING = {
 
 def index_of(rows: bytes) -> ArchiveIndex:
     packages, _, files = rows.partition(b"--\n")
-    return ArchiveIndex(b"wheelyard-archive 1 %d\n" % len(packages) + packages + files)
+    return ArchiveIndex(b"wheelyard-archive 2 %d 0\n" % len(packages) + packages + files)
 
 
 def archive(files: str, *packages: str) -> ArchiveIndex:

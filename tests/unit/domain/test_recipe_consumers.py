@@ -53,6 +53,7 @@ USES = {
     "excluded_libraries": Use(modules=REPAIR, tried=KEYS),
     "grafted_beyond_policy": Use(modules=REPAIR, tried=KEYS),
     "denied_libraries": Use(modules=GRAFTS, tried=KEYS),
+    "denied_licenses": Use(modules=REPAIR, tried="integration/test_wheel_contents.py"),
     "max_grafted": Use(modules=GRAFTS, tried=KEYS),
     "policy_floor": Use(modules=GRAFTS, tried=KEYS),
     "memory_bytes": Use(modules=LIMITS, tried=KEYS),

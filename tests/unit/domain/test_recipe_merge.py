@@ -45,6 +45,7 @@ def test_every_key_has_its_effect() -> None:
         excluded_libraries=("libcuda.so.*",),
         denied_libraries=("libgpl*.so*",),
         grafted_beyond_policy=("libexpat.so.1",),
+        denied_licenses=("AGPL-*",),
         max_grafted=3,
         policy_floor="manylinux_2_28",
         memory_bytes=4 << 30,

@@ -13,6 +13,7 @@ from typing import Final
 
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.files import write_atomic
+from wheelyard.domain.builds.components import SourcePackage
 from wheelyard.domain.catalogue.archive_files import PackageFile, StoredArchive, WantedFile
 from wheelyard.domain.catalogue.archive_index import ArchiveIndex, unpack_index
 from wheelyard.domain.catalogue.catalogue import Catalogue
@@ -26,6 +27,8 @@ _LOOK_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 1800.0
 """Pause after an archive that was asked for could not be read."""
 _WAIT_SECONDS: Final = 1.0
+_OLD_FOR_SOURCES: Final = timedelta(hours=1)
+"""Age at which an index without a version of a source package is read anew."""
 _log = get_logger(__name__)
 
 ReadArchive = Callable[[str], Awaitable[bytes]]
@@ -96,6 +99,26 @@ class StoredArchives:
         """Return a package's newest version in the archive; None if it has none. Raises as ``find`` does."""
         found = (await self._index(suite, architecture)).find_package(package)
         return found.version if found else None
+
+    async def source(self, suite: str, architecture: str, package: SourcePackage) -> SourcePackage | None:
+        """Return a source package with its files; None if the archive does not have this version.
+
+        The index may be older than an image with a newer version, so one that is missing has the archive read anew.
+        An archive that could not be read rests for a while, because each build asks. Raises as ``find`` does.
+        """
+        if self._clock() - self._failed.get(suite, -_PAUSE_SECONDS) < _PAUSE_SECONDS:
+            raise ArchiveNotReadError(suite=suite, architecture=architecture)
+        try:
+            found = (await self._index(suite, architecture)).find_source(package.name, package.version)
+        except ArchiveNotReadError:
+            raise
+        except OperatorError:
+            self._failed[suite] = self._clock()
+            raise
+        stored = await self._store.look_up(suite, architecture)
+        if found is None and stored is not None and self._now() - stored.read_at > _OLD_FOR_SOURCES:
+            await self._store.ask_for(suite, architecture)
+        return found
 
     async def read_asked(self) -> None:
         """Read the archives that other processes asked for, or that are too old."""

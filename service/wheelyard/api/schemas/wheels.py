@@ -9,6 +9,7 @@ from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.api.schemas.healing import HealingView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
+from wheelyard.domain.builds.components import ComponentKind
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import WheelOrigin
 from wheelyard.domain.packaging.policy_reason import PURE
@@ -111,6 +112,29 @@ class GraftedLibraryView(View):
     """The shortest dependency chain from one of the project's files to this library, including both."""
     beyond_policy: bool
     """True if the wheel's policy promises it on every host, and it was grafted because bare hosts lack it."""
+
+
+class ComponentView(View):
+    """A package or crate that others made, and that a wheel carries."""
+
+    kind: ComponentKind
+    """`grafted` for copied shared libraries, `static` for statically linked ones, `crate` for Rust."""
+    name: str
+    version: str
+    """Empty for a file that no package owns."""
+    purl: str
+    """Package URL."""
+    license: str | None
+    """SPDX expression; null if it is not known, as of a copyright file that is not machine-readable."""
+    license_files: tuple[str, ...]
+    """Paths of the texts below ``.dist-info/licenses/`` in the wheel."""
+    source: str | None
+    """Name of its source package; null for a crate."""
+    source_version: str | None
+    sha256: str | None
+    """Digest of a crate's file, or of a file that no package owns."""
+    files: tuple[str, ...]
+    """Paths of grafted libraries in the wheel, or of the builder's archives that were linked statically."""
 
 
 class HostLibraryView(View):
@@ -220,6 +244,10 @@ class WheelView(View):
     """What repair changed in a wheel that others built, one sentence each; empty if it is as it was brought."""
     proofs: tuple[ProofView, ...] = ()
     """Every target that it was proven on; empty for older wheels, for which it was not recorded."""
+    components: tuple[ComponentView, ...] = ()
+    """What others made and the wheel carries; empty for older wheels, for which it was not recorded."""
+    sbom: str | None = None
+    """Path of its SBOM (CycloneDX, PEP 770) in the wheel; null if it has none of ours."""
     builder_image: str
     runtime_image: str
     level: Level

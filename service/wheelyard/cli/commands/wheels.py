@@ -87,6 +87,36 @@ def push(  # noqa: PLR0913  (each option is an argument)
         raise typer.Exit(push_files(client, files, targets=targets, wait=wait, as_json=as_json))
 
 
+def sources(
+    filename: WheelName,
+    *,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="ARCHIVE", help="Fetch all sources into this tar file."),
+    ] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """List the exact sources of a wheel: its sdist, source packages and crates. With -o, fetch them into an archive.
+
+    Each file is checked against the hash that the signed index of its archive had when the wheel was built. If one
+    cannot be fetched, no archive is written and the exit code is 4.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard sources FILE -o sources.tar
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.wheels import fetch_sources, show_sources
+
+    with open_client(url) as client:
+        raise typer.Exit(
+            fetch_sources(client, filename, archive, as_json=as_json)
+            if archive
+            else show_sources(client, filename, as_json=as_json)
+        )
+
+
 def yank(
     filename: WheelName,
     *,

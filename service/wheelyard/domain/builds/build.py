@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.builds.components import Component, SourcePackage
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.local_source import LocalOrigin, Origin
 from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
@@ -257,6 +258,12 @@ class Wheel:
     """Each target that it was proven on; empty for wheels from before this was recorded."""
     changes: tuple[str, ...] = ()
     """What repair changed in a brought wheel, one sentence each; empty if it is byte for byte what was brought."""
+    components: tuple[Component, ...] = ()
+    """What others made and it carries, as its SBOM says too."""
+    source_packages: tuple[SourcePackage, ...] = ()
+    """The source packages of these components, as the signed archive index had them when the wheel was made."""
+    sbom: str | None = None
+    """Path of its SBOM (PEP 770) in the wheel; None if it has none of ours."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

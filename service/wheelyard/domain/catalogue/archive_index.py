@@ -1,7 +1,8 @@
 """The index of a suite's archive: its packages and the files that builds look for, sorted so that a look-up bisects.
 
 An index is text, so that a process maps it into memory and reads a few of its lines. It has a line for itself, then a
-line for each package, sorted by name, then a line for each file, sorted by its reversed path: ``fftw3.h/include/usr``.
+line for each package, sorted by name, then a line for each source package in each version, sorted by name, then a line
+for each file, sorted by its reversed path: ``fftw3.h/include/usr``.
 So everything that ends in ``openssl/ssl.h`` stands together. Files are sorted without regard to case, because CMake's
 names are looked up so.
 """
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-FORMAT: Final = 1
+from wheelyard.domain.builds.components import PackageSourceFile, SourcePackage
+
+FORMAT: Final = 2
 """Number of this format; an index of another one is read anew."""
 _HEAD: Final = f"wheelyard-archive {FORMAT} ".encode()
 MOST_BYTES: Final = 1 << 28
@@ -27,6 +30,11 @@ _VERSION: Final = re.compile(rb"-?\d+(?:\.\d+)*")
 
 _TABS: Final = 4
 """Tabs in a line about a package that a package manager prints."""
+
+_SOURCE_TABS: Final = 3
+"""Tabs in a line about a source package."""
+_SOURCE_FILE: Final = re.compile(r"([0-9a-f]{64}):([0-9]{1,15}):([A-Za-z0-9][A-Za-z0-9+.~_-]{0,250})")
+_FOLDER: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9+.~_/%-]*")
 
 Buffer = bytes | mmap.mmap
 
@@ -61,17 +69,19 @@ class ArchiveEmptyError(ValueError):
 
 
 def write_index(output: bytes) -> bytes:
-    """Return the index of what ``PackageManager.read_archive`` printed.
+    """Return the index of what ``PackageManager.read_archive`` printed: packages, files, source packages.
 
     Raises:
         ArchiveEmptyError: It has no packages or no files.
     """
-    listed, _, files = output.partition(_BREAK)
+    listed, _, rest = output.partition(_BREAK)
+    files, _, sources = rest.partition(_BREAK)
     packages, lines = _package_lines(listed), _file_lines(files)
     if not packages or not lines:
         raise ArchiveEmptyError("no packages" if not packages else "no files")
     first = b"\n".join(packages) + b"\n"
-    return b"%s%d\n%s%s\n" % (_HEAD, len(first), first, b"\n".join(lines))
+    second = b"".join(line + b"\n" for line in _source_lines(sources))
+    return b"%s%d %d\n%s%s%s\n" % (_HEAD, len(first), len(second), first, second, b"\n".join(lines))
 
 
 def pack_archive(compressed: bytes) -> bytes:
@@ -118,6 +128,15 @@ def _default(name: bytes, needs: dict[bytes, set[bytes]]) -> bytes:
     return plain if plain != name and name in needs.get(plain, ()) else b""
 
 
+def _source_lines(sources: bytes) -> list[bytes]:
+    """Return a line for each source package: name, version, address of its folder, and files, separated by tabs."""
+    rows = (line.split(b"\t") for line in sources.split(b"\n") if line.count(b"\t") == _SOURCE_TABS)
+    lines: dict[tuple[bytes, bytes], bytes] = {}
+    for row in rows:
+        lines.setdefault((row[0], row[1]), b"\t".join(row))
+    return [lines[key] for key in sorted(lines)]
+
+
 def _file_lines(files: bytes) -> list[bytes]:
     """Return a line for each file: its reversed path and its packages, separated by a tab."""
     found: dict[bytes, bytes] = {}
@@ -136,6 +155,18 @@ def _file_lines(files: bytes) -> list[bytes]:
     return [b"%s\t%s" % (key, found[key]) for key in sorted(found, key=bytes.lower)]
 
 
+def _files_of(folder: str, listed: str) -> tuple[PackageSourceFile, ...]:
+    """Return the files of a source package; none if a part of the line is not what an archive lists."""
+    matches = [_SOURCE_FILE.fullmatch(one) for one in listed.split(",")]
+    if not _FOLDER.fullmatch(folder) or not all(matches):
+        return ()
+    return tuple(
+        PackageSourceFile(name=one[3], url=f"{folder}/{one[3]}", sha256=one[1], size_bytes=int(one[2]))
+        for one in matches
+        if one
+    )
+
+
 class ArchiveIndex:
     """An index in memory, or mapped into it."""
 
@@ -144,14 +175,16 @@ class ArchiveIndex:
         if not head.startswith(_HEAD):
             raise ValueError("the index has another format")
         self._buffer = buffer
+        packages, sources = map(int, head[len(_HEAD) :].split())
         self._packages = len(head)
-        self._files = len(head) + int(head[len(_HEAD) :])
+        self._sources = len(head) + packages
+        self._files = self._sources + sources
 
     def find_package(self, name: str) -> ArchivePackage | None:
         """Return a package by its name; None if the archive has none."""
         key = name.encode(errors="replace")
-        at = self._bisect(key, self._packages, self._files, fold=False)
-        fields = self._line(at).decode(errors="replace").split("\t") if at < self._files else []
+        at = self._bisect(key, self._packages, self._sources, fold=False)
+        fields = self._line(at).decode(errors="replace").split("\t") if at < self._sources else []
         if fields[:1] != [name]:
             return None
         return ArchivePackage(
@@ -162,6 +195,21 @@ class ArchiveIndex:
             dependents=int(fields[4]),
             default_of=fields[5],
         )
+
+    def find_source(self, name: str, version: str) -> SourcePackage | None:
+        """Return a source package in one version, with its files; None if the archive does not have it."""
+        key = name.encode(errors="replace")
+        at = self._bisect(key, self._sources, self._files, fold=False)
+        while at < self._files:
+            line = self._line(at)
+            fields = line.decode(errors="replace").split("\t")
+            if fields[0] != name:
+                return None
+            if fields[1] == version:
+                files = _files_of(fields[2], fields[3])
+                return SourcePackage(name=name, version=version, files=files) if files else None
+            at += len(line) + 1
+        return None
 
     def find_files(self, tail: str, *, most: int) -> Iterator[ArchiveFile]:
         """Yield the files whose path ends in some of its parts, such as ``openssl/ssl.h``, whatever their case.

@@ -43,13 +43,19 @@ class PackageManager:
 
     They are separated by tabs, and the dependencies by commas.
     """
+    list_archive_sources: str = "echo"
+    """Prints name, version, address of the folder, and files of each source package, separated by tabs.
+
+    A file is its sha256, size and name, separated by colons; files are separated by commas. Default: an empty line.
+    """
     list_archive_files: str
     """Prints the files that builds look for: path, blanks, and the packages that hold it, separated by commas."""
 
     @property
     def read_archive(self) -> str:
-        """Return the script that prints the archive's packages, a line of two hyphens and its files, as gzip."""
-        listed = f"{{ {self.list_archive_packages}; echo --; {self.list_archive_files}; }}"
+        """Return the script that prints packages, files and source packages, with lines of two hyphens, as gzip."""
+        parts = (self.list_archive_packages, self.list_archive_files, self.list_archive_sources)
+        listed = f"{{ {'; echo --; '.join(parts)}; }}"
         return f"{{ {self.update_lists}; }} >/dev/null; {listed} | gzip -1"
 
     def write_install(self, packages: Sequence[str]) -> str:
@@ -148,6 +154,10 @@ Acquire::IndexTargets::deb {
     ShortDescription "Contents-$(ARCHITECTURE)"; KeepCompressed "true";
     Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents"; flatDescription "$(RELEASE) Contents";
   };
+  Sources-deb {
+    MetaKey "$(COMPONENT)/source/Sources"; flatMetaKey "Sources"; ShortDescription "Sources"; KeepCompressed "true";
+    Description "$(RELEASE)/$(COMPONENT) Sources"; flatDescription "$(RELEASE) Sources";
+  };
   Contents-deb-legacy {
     MetaKey "Contents-$(ARCHITECTURE)"; Fallback-Of "Contents-deb"; Identifier "Contents-deb";
     ShortDescription "Contents-$(ARCHITECTURE)"; KeepCompressed "true";
@@ -164,6 +174,20 @@ function show() {
 /^Section: / { section = $2; sub(/.*\//, "", section) }
 /^(Pre-)?Depends: / { sub(/^[^ ]* /, ""); needs = needs (needs == "" ? "" : ",") $0 }
 /^$/ { show() } END { show() }'"""
+
+# Passwords of a mirror's address stay here.
+_APT_SOURCES: Final = r"""apt-get indextargets --format '$(REPO_URI) $(FILENAME)' 'Identifier: Sources-deb' \
+| while read -r address file; do /usr/lib/apt/apt-helper cat-file "$file" | awk -v address="$address" '
+function show() {
+  if (name != "" && files != "") printf "%s\t%s\t%s%s\t%s\n", name, version, address, folder, files
+  name = version = folder = files = ""; part = 0
+}
+BEGIN { sub(/:\/\/[^\/]*@/, "://", address) }
+/^[^ ]/ { part = 0 }
+/^Package: / { name = $2 } /^Version: / { version = $2 } /^Directory: / { folder = $2 }
+/^Checksums-Sha256:/ { part = 1 }
+part && /^ / { files = files (files == "" ? "" : ",") $1 ":" $2 ":" $3 }
+/^$/ { show() } END { show() }'; done; echo"""
 
 APT: Final = PackageManager(
     name="apt",
@@ -189,6 +213,7 @@ APT: Final = PackageManager(
     ),
     # The candidates: what apt-get would install.
     list_archive_packages=_APT_PACKAGES,
+    list_archive_sources=_APT_SOURCES,
     list_archive_files=(
         "apt-get indextargets --format '$(FILENAME)' 'Identifier: Contents-deb'"
         f" | xargs -r /usr/lib/apt/apt-helper cat-file | {_KEEP_WANTED}"

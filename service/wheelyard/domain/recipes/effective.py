@@ -68,6 +68,8 @@ class EffectiveRecipe:
     """Patterns of sonames that are not grafted."""
     denied_libraries: tuple[str, ...] = ()
     """Patterns of sonames that must not be grafted."""
+    denied_licenses: tuple[str, ...] = ()
+    """Patterns of licenses, as SPDX names, that nothing in the wheel may have."""
     grafted_beyond_policy: tuple[str, ...] = ()
     """Patterns of sonames that are grafted although the policy promises them on every host."""
     max_grafted: int | None = None
@@ -114,7 +116,14 @@ _NOTHING = EffectiveRecipe()
 _REQUIREMENTS: Final = frozenset({"build_requires", "build_constraints", "test_requires"})
 _SETS: Final = _REQUIREMENTS | {
     *("apt", "dnf", "apk", "toolchains", "dropped_requires", "cythonize", "excluded_libraries", "denied_libraries"),
-    *("grafted_beyond_policy", "expected_extensions", "absent_extensions", "test_apt", "test_imports"),
+    *(
+        "denied_licenses",
+        "grafted_beyond_policy",
+        "expected_extensions",
+        "absent_extensions",
+        "test_apt",
+        "test_imports",
+    ),
 }
 """Lists whose order has no meaning."""
 _SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})

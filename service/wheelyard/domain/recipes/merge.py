@@ -79,6 +79,7 @@ MERGES: Final[Mapping[tuple[str, ...], tuple[str, Merge]]] = {
     ("hooks", "after-build"): ("after_build", _files_of("hooks")),
     ("repair", "exclude"): ("excluded_libraries", _join),
     ("repair", "deny"): ("denied_libraries", _join),
+    ("repair", "deny-licenses"): ("denied_licenses", _join),
     ("repair", "graft"): ("grafted_beyond_policy", _join),
     ("repair", "max-grafted"): ("max_grafted", _last),
     ("repair", "floor"): ("policy_floor", _last),

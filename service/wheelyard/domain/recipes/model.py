@@ -19,6 +19,7 @@ from wheelyard.domain.recipes.types import (
     Flag,
     HookFile,
     InsidePath,
+    LicensePattern,
     ModuleName,
     PackageName,
     PatchFile,
@@ -129,6 +130,8 @@ class Repair(Section):
     """More grafted libraries than this are a failure."""
     deny: tuple[SonamePattern, ...] = ()
     """Libraries that must not be grafted: one of them is a failure."""
+    deny_licenses: tuple[LicensePattern, ...] = ()
+    """Licenses, as SPDX names, that nothing in the wheel may have: one of them is a failure."""
     floor: PolicyName | None = None
     """The policy that the wheel must comply with: a newer glibc is a failure."""
     graft: tuple[SonamePattern, ...] = ()

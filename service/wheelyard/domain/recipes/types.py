@@ -203,6 +203,9 @@ DroppedName = Annotated[
     str, *_matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a project name"), AfterValidator(canonicalize_name)
 ]
 SonamePattern = Annotated[str, *_matching(r"[A-Za-z0-9_.+*?\[\]-]+", "a soname, in which * and ? may stand")]
+LicensePattern = Annotated[
+    str, *_matching(r"[A-Za-z0-9.+*?-][A-Za-z0-9 .+*?-]{0,99}", "an SPDX license, in which * and ? may stand")
+]
 Sha256Text = Annotated[str, *_matching(r"[0-9a-f]{64}", "a sha256 in lower-case hexadecimal")]
 SourceUrl = Annotated[str, *_matching(r"https?://[^\s]+", "an http or https address")]
 InsidePath = Annotated[str, AfterValidator(_check_inside), _schema("a path inside the source tree")]
