@@ -29,6 +29,7 @@ from wheelyard.interfaces import (
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.campaigns.campaigns import Campaigns
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
@@ -113,6 +114,7 @@ class ApiServices:
     sessions: Sessions
     audit: AuditStore
     prebuilds: Prebuilds
+    campaigns: Campaigns
     builds: BuildStore
     retries: RetryBuilds
     workers: FleetStore

@@ -39,7 +39,7 @@ from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
 from wheelyard.assembly.index import IndexBackends, check_index, publish_sdists
 from wheelyard.assembly.parts import git_repositories, known_suites, recipe_registry
-from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.assembly.prebuilds import make_campaigns, make_prebuilds
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
@@ -93,6 +93,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
+        campaigns=make_campaigns(backends, prebuilds),
         follow_log=FollowLog(builds=builds, logs=logs),
         parsers=backends.parsers,
         tokens=tokens,
