@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     """``never``: prebuilds do not mirror upstream's wheels; they build these projects instead. Wheels that were
     mirrored before stay until they are deleted."""
 
+    campaign_builds: Annotated[int, Field(ge=1)] = 8
+    """Maximum number of builds of one campaign that are queued or running at a time, so that others have their turn."""
+
     ca_bundle: Path | None = None
     """File with PEM certificates of trusted authorities for TLS, such as a company's own. Images get them too. Default:
     the system's."""

@@ -12,7 +12,8 @@ from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.dependencies.files import Origin, Skipped
-from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
+from wheelyard.domain.prebuilds.lists import PrebuildFilter
+from wheelyard.domain.prebuilds.prebuild import Campaign, Item, ItemStatus, Prebuild, Prefer, Started
 from wheelyard.errors import NotFoundError, RequestCancelledError
 
 PROJECT = canonicalize_name("pyyaml")
@@ -64,8 +65,79 @@ async def status_of(stores: Stores, build_id: str) -> Status:
     return (await stores.builds.get(build_id)).status
 
 
+def sample_campaign(number: int = 1, *, key: str = "k", projects: tuple[str, ...] = ("pyyaml",)) -> Prebuild:
+    """Make a campaign for everything on the index."""
+    items = tuple(
+        Item(project=canonicalize_name(one), version="1.0", target=TARGET, origin=Origin(file="index"))
+        for one in projects
+    )
+    campaign = Campaign(source="index", key=key)
+    return replace(sample_prebuild(number), items=items, skipped=(), campaign=campaign)
+
+
 class PrebuildContract:
     """Tests of a store; ``stores`` gives an empty one."""
+
+    async def test_campaign_is_read_as_it_was_begun(self, stores: Stores) -> None:
+        assert await stores.prebuilds.begin_campaign(sample_campaign()) == (sample_campaign().id, False)
+        assert await stores.prebuilds.get(sample_campaign().id) == sample_campaign()
+
+    async def test_equal_campaign_is_joined_and_gets_the_projects_that_it_lacks(self, stores: Stores) -> None:
+        await stores.prebuilds.begin_campaign(sample_campaign())
+        turn = await stores.prebuilds.claim(lease_seconds=60)
+        assert turn is not None
+        again = sample_campaign(2, projects=("pyyaml", "lxml"))
+        assert await stores.prebuilds.begin_campaign(again) == (sample_campaign().id, True)
+        joined = await stores.prebuilds.get(sample_campaign().id)
+        assert [item.project for item in joined.items] == ["pyyaml", "lxml"]
+        # A turn that does not know them must not end the campaign.
+        assert not await stores.prebuilds.save(replace(turn, prebuild=replace(turn.prebuild, finished_at=BEGINNING)))
+        assert await stores.prebuilds.claim(lease_seconds=60) is not None
+        entries = await stores.audit.list_entries(AuditFilter(object=sample_campaign().id))
+        assert [entry.change.details.get("added") for entry in entries] == ["1", None]
+
+    async def test_campaign_that_is_over_or_another_one_is_not_joined(self, stores: Stores) -> None:
+        await stores.prebuilds.begin_campaign(sample_campaign())
+        assert await stores.prebuilds.begin_campaign(sample_campaign(2, key="other")) == (sample_campaign(2).id, False)
+        await stores.prebuilds.cancel(sample_campaign().id, cancelled_by="tests")
+        assert await stores.prebuilds.begin_campaign(sample_campaign(3)) == (sample_campaign(3).id, False)
+
+    async def test_campaigns_and_requests_are_listed_apart(self, stores: Stores) -> None:
+        await stores.prebuilds.create(sample_prebuild(1))
+        await stores.prebuilds.begin_campaign(sample_campaign(2))
+        requests = await stores.prebuilds.page(PrebuildFilter())
+        (campaign,) = (await stores.prebuilds.page(PrebuildFilter(campaigns=True))).prebuilds
+        assert [one.id for one in requests.prebuilds] == [sample_prebuild(1).id]
+        assert (campaign.id, campaign.campaign_source, campaign.target) == (sample_campaign(2).id, "index", TARGET)
+
+    async def test_campaign_rests_for_the_pause(self, stores: Stores) -> None:
+        await stores.prebuilds.begin_campaign(sample_campaign())
+        turn = await stores.prebuilds.claim(lease_seconds=60)
+        assert turn is not None
+        assert await stores.prebuilds.save(turn, pause_seconds=60)
+        assert await stores.prebuilds.claim(lease_seconds=60) is None
+
+    async def test_build_of_a_campaign_gives_way_to_the_next_one(self, stores: Stores) -> None:
+        await stores.prebuilds.begin_campaign(sample_campaign())
+        first, second = await stores.queued(), await submit(stores, None, key="k2")
+        one = replace(started(first), version="1.0")
+        await save(stores, started=(one,))
+        await stores.attempts.finish(await stores.claimed(first), FAILURE)
+        (failed,) = (await stores.prebuilds.get(sample_campaign().id)).started
+        assert FAILURE.failure is not None
+        assert (failed.status, failed.code) == (Status.FAILED, FAILURE.failure.code)
+        await save(stores, started=(replace(one, build_id=second),))
+        (now,) = (await stores.prebuilds.get(sample_campaign().id)).started
+        assert (now.build_id, now.status) == (second, Status.QUEUED)
+        await save(stores, started=())
+        assert (await stores.prebuilds.get(sample_campaign().id)).started == ()
+
+    async def test_refusal_keeps_its_code(self, stores: Stores) -> None:
+        await stores.prebuilds.begin_campaign(sample_campaign())
+        refused = started(None, reason="there is no sdist", status=Status.FAILED)
+        await save(stores, started=(replace(refused, version="1.0", code="no-sdist"),))
+        (one,) = (await stores.prebuilds.get(sample_campaign().id)).started
+        assert one.code == "no-sdist"
 
     async def test_prebuild_is_read_as_it_was_created(self, stores: Stores) -> None:
         await stores.prebuilds.create(sample_prebuild())

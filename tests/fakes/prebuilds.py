@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tests.fakes.builds import MemoryBuilds
 from tests.fakes.records import MemoryState
 
-from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
+from wheelyard.domain.builds.audit_entries import end_of, extension_of, prebuild_of
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildSummary
 from wheelyard.domain.prebuilds.prebuild import Prebuild, PrebuildTurn, Started
@@ -42,6 +42,24 @@ class MemoryPrebuilds:
         else:
             self._state.put_webhook(prebuild.id, prebuild.webhook)
 
+    async def begin_campaign(self, campaign: Prebuild) -> tuple[str, bool]:
+        """Store a campaign, or add what an equal open one lacks."""
+        assert campaign.campaign is not None
+        for prebuild_id in self._waiting:
+            known = self._prebuilds[prebuild_id]
+            if known.campaign is None or known.campaign.key != campaign.campaign.key:
+                continue
+            projects = {item.project for item in known.items}
+            added = tuple(item for item in campaign.items if item.project not in projects)
+            if added:
+                self._prebuilds[prebuild_id] = replace(known, items=(*known.items, *added))
+                self._turns[prebuild_id] = self._turns.get(prebuild_id, 0) + 1
+                self._held_until.pop(prebuild_id, None)
+                self._state.record_change(extension_of(prebuild_id, campaign, added=len(added)))
+            return prebuild_id, True
+        await self.create(campaign)
+        return campaign.id, False
+
     async def get(self, prebuild_id: str) -> Prebuild:
         """Return one, its builds' status as it is now."""
         if prebuild_id not in self._prebuilds:
@@ -58,7 +76,8 @@ class MemoryPrebuilds:
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
         """Return prebuilds, newest first, with the number of items in each state."""
-        newest = [_summary_of(prebuild) for prebuild in reversed(self._prebuilds.values())]
+        shown_ones = (one for one in self._prebuilds.values() if (one.campaign is not None) == wanted.campaigns)
+        newest = [_summary_of(prebuild) for prebuild in reversed(list(shown_ones))]
         if wanted.before is not None:
             before, ids = _id_of(wanted.before), [one.id for one in newest]
             newest = newest[ids.index(before) + 1 :] if before in ids else []
@@ -105,13 +124,15 @@ class MemoryPrebuilds:
             return ()
         return await self._withdraw(prebuild.id, build_ids, {Status.QUEUED, Status.RUNNING}, prebuild.requested_by)
 
-    async def save(self, turn: PrebuildTurn) -> bool:
+    async def save(self, turn: PrebuildTurn, *, pause_seconds: float = 0.0) -> bool:
         """Save what has changed, unless the claim was lost."""
         if not self._is_held(turn):
             return False
         prebuild = turn.prebuild
         self._prebuilds[prebuild.id] = prebuild
         self._held_until.pop(prebuild.id, None)
+        if pause_seconds:
+            self._held_until[prebuild.id] = self._state.clock() + timedelta(seconds=pause_seconds)
         self._waiting.remove(prebuild.id)
         if prebuild.finished_at is None:
             self._waiting.append(prebuild.id)
@@ -140,7 +161,9 @@ class MemoryPrebuilds:
             return replace(started, status=Status.FAILED)
         build = record.build
         reason, hint = (build.failure.summary, build.failure.hint) if build.failure else ("", "")
-        return replace(started, status=build.status, reason=reason, hint=hint, started_at=build.started_at)
+        code, chain = (build.failure.code, build.failure.chain) if build.failure else ("", ())
+        now = replace(started, status=build.status, reason=reason, hint=hint, started_at=build.started_at)
+        return replace(now, code=code, blocked_by=chain[-1].partition(" ")[0] if chain else "")
 
 
 def _summary_of(prebuild: Prebuild) -> PrebuildSummary:
@@ -152,6 +175,8 @@ def _summary_of(prebuild: Prebuild) -> PrebuildSummary:
         cancelled=prebuild.cancelled,
         targets=len(prebuild.targets),
         counts=Counter(item.status for item in prebuild.items),
+        campaign_source=prebuild.campaign.source if prebuild.campaign else None,
+        target=prebuild.targets[0] if prebuild.campaign else None,
     )
 
 

@@ -59,6 +59,9 @@ from wheelyard.interfaces import SourceIndex
 from wheelyard.usecases.access import Access, RequestLimit
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.campaigns.advice import FindAdvice
+from wheelyard.usecases.campaigns.campaigns import Campaigns
+from wheelyard.usecases.campaigns.turns import CampaignTurns
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
@@ -247,6 +250,13 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
     return ApiServices(
         request_build=order,
         prebuilds=prebuilds,
+        campaigns=Campaigns(
+            prebuilds=prebuilds,
+            store=prebuilds.store,
+            wheels=MemoryWheels(state),
+            listing=Listing(targets=order.targets()),
+            now=now,
+        ),
         follow_log=FollowLog(builds=builds, logs=logs),
         parsers=InlineParsers(),
         archives=parts.archives,
@@ -371,6 +381,16 @@ def prebuild_harness(
         request_build=request_build,
         mirror=MirrorWheel(source=source, index=index, wheels=wheels, now=state.clock),
         now=state.clock,
+        campaigns=CampaignTurns(
+            wheels=wheels,
+            builds=builds,
+            find=find,
+            plan=request_build,
+            advise=FindAdvice(source=source, wheels=wheels, parsers=InlineParsers(), read_metadata=read_sdist_metadata),
+            now=state.clock,
+            busy_seconds=0.0,
+            quiet_seconds=0.0,
+        ),
     )
     parsers = InlineParsers()
     read = ReadDependencies(

@@ -20,6 +20,7 @@ from wheelyard.api import (
     wheels,
 )
 from wheelyard.api.body_limit import BodyLimitMiddleware
+from wheelyard.api.campaigns import routes as campaigns
 from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.integrity import routes as integrity
 from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
@@ -43,7 +44,8 @@ Send a requirement, a Python and a platform; get a wheel on an index that pip in
   request can succeed later, and there is a Retry-After header.
 * Every response has an `X-Request-ID`: the caller's own if it sent one (letters, digits, `.`, `_` and `-`, at most 64
   characters). It also has a `traceparent` (W3C Trace Context), which continues the caller's trace if there is one.
-* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB. Unknown fields are refused. `POST /v1/files`
+* Request bodies are JSON of at most 64 KiB, under `/v1/requests` and
+  `/v1/campaigns` 8 MiB. Unknown fields are refused. `POST /v1/files`
   takes the bytes of a file.
 """
 
@@ -60,6 +62,7 @@ _ROUTERS: Final = (
     build_log.router,
     wheels.router,
     requests.router,
+    campaigns.router,
     builders.targets_router,
     builders.router,
     access.router,

@@ -16,7 +16,7 @@ from wheelyard.api.services import ApiServices
 MAX_BODY_BYTES: Final = 64 << 10
 MAX_FILES_BYTES: Final = 8 << 20
 """Limit for paths that accept lock files."""
-_FILES_PATHS: Final = ("/v1/requests", "/requests")
+_FILES_PATHS: Final = ("/v1/requests", "/requests", "/v1/campaigns", "/campaigns")
 UPLOAD_PATHS: Final = ("/legacy/", "/v1/files", "/v1/builds/local", "/upload")
 MAX_FORM_BYTES: Final = 8 << 20
 """Limit of what is around the file in an upload; the limit of the file itself is the operator's."""

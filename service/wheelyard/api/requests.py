@@ -46,7 +46,7 @@ from wheelyard.usecases.read_dependencies import DependencyInput
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _NOT_YOURS: Final = errors.NotYoursError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _WEBHOOK_PROBLEM: Final = errors.WebhookRefusedError(reason="10.0.0.1 is not a public address")
-_INPUT_ERRORS: Final = (
+INPUT_ERRORS: Final = (
     INVALID_REQUEST,
     errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
     errors.RequirementsUnsatisfiableError(
@@ -58,7 +58,7 @@ _INPUT_ERRORS: Final = (
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
     errors.ResolverBusyError(processes=4),
 )
-_INPUT_PROBLEMS: Final = problems(*_INPUT_ERRORS)
+_INPUT_PROBLEMS: Final = problems(*INPUT_ERRORS)
 _LOCATION: Final = {
     "headers": {"Location": {"description": "Path of the request.", "schema": {"type": "string"}}},
     "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
@@ -92,7 +92,7 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller, lin
     operation_id="submit_request",
     summary="Request all dependencies of an application",
     response_model=RequestView,
-    responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
+    responses={**problems(*INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
 async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
     body: NewRequest,
@@ -341,7 +341,7 @@ def _read_request(
     )
     targets = tuple(
         dict.fromkeys(
-            _parse_target(python, platform, known)
+            parse_target(python, platform, known)
             for python in body.pythons or [services.defaults.python]
             for platform in body.platforms or [services.defaults.platform]
         )
@@ -363,7 +363,8 @@ def _read_request(
     )
 
 
-def _parse_target(python: str, platform: str, known: Sequence[Target]) -> Target:
+def parse_target(python: str, platform: str, known: Sequence[Target]) -> Target:
+    """Return a target; raise UnknownTargetError if its parts are malformed."""
     try:
         return Target.parse(python=python, platform=platform)
     except ValueError as error:

@@ -32,6 +32,7 @@ from wheelyard.interfaces.signing import AuthorityRecord
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.campaigns.campaigns import Campaigns
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
@@ -127,6 +128,7 @@ class ApiServices:
     sessions: Sessions
     audit: AuditStore
     prebuilds: Prebuilds
+    campaigns: Campaigns
     builds: BuildStore
     retries: RetryBuilds
     workers: FleetStore

@@ -33,11 +33,14 @@ from wheelyard.interfaces import ParserPool, SdistStore, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
+from wheelyard.usecases.campaigns.advice import FindAdvice
+from wheelyard.usecases.campaigns.campaigns import Campaigns
+from wheelyard.usecases.campaigns.turns import CampaignTurns
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease, FindSource
-from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.request_build import PlanBuild, RequestBuild
 from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
 
 _POLL_SECONDS: Final = 1.0
@@ -92,6 +95,7 @@ def make_prebuilds(
         request_build=request_build,
         mirror=mirror_wheel(database, backends.source, backends.index),
         now=_now,
+        campaigns=_campaign_turns(backends, builds=builds, find=find, plan=request_build),
     )
     return Prebuilds(
         read=_read_dependencies(backends, FindSource(plan=request_build, find=find, parsers=parsers)),
@@ -105,6 +109,35 @@ def make_prebuilds(
         parse_lines=parse_requirements,
         now=_now,
         settle_reach=settle_reach,
+    )
+
+
+def _campaign_turns(backends: Backends, *, builds: PostgresBuilds, find: FindRelease, plan: PlanBuild) -> CampaignTurns:
+    """Make what decides what is due in campaigns."""
+    wheels, settings = PostgresWheels(backends.database), backends.parts.settings
+    advise = FindAdvice(
+        source=backends.source, wheels=wheels, parsers=backends.parsers, read_metadata=read_sdist_metadata
+    )
+    return CampaignTurns(
+        wheels=wheels,
+        builds=builds,
+        find=find,
+        plan=plan,
+        advise=advise,
+        now=_now,
+        live_builds=settings.campaign_builds,
+    )
+
+
+def make_campaigns(backends: Backends, prebuilds: Prebuilds) -> Campaigns:
+    """Make the use cases of campaigns."""
+    request_build = prebuilds.advance.request_build
+    return Campaigns(
+        prebuilds=prebuilds,
+        store=prebuilds.store,
+        wheels=PostgresWheels(backends.database),
+        listing=Listing(targets=request_build.targets()),
+        now=_now,
     )
 
 

@@ -40,7 +40,7 @@ from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader
 from wheelyard.assembly.index import IndexBackends, check_index, copies_on_disk, publish_sdists
 from wheelyard.assembly.parts import Parts, git_repositories, known_suites, recipe_registry
-from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.assembly.prebuilds import make_campaigns, make_prebuilds
 from wheelyard.assembly.signing import authority_of, issue_and_attest
 from wheelyard.assembly.worker import worker_name
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
@@ -103,6 +103,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
+        campaigns=make_campaigns(backends, prebuilds),
         follow_log=FollowLog(builds=builds, logs=logs),
         parsers=backends.parsers,
         tokens=tokens,

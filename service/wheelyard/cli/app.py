@@ -11,7 +11,18 @@ from typing import Annotated, Final
 import typer
 
 from wheelyard import __version__
-from wheelyard.cli.commands import browse, builders, builds, prebuild, recipes, service, signing, tokens, wheels
+from wheelyard.cli.commands import (
+    browse,
+    builders,
+    builds,
+    campaign,
+    prebuild,
+    recipes,
+    service,
+    signing,
+    tokens,
+    wheels,
+)
 from wheelyard.cli.console import print_problem
 from wheelyard.cli.problem import MEANINGS, Problem, ProblemError
 from wheelyard.errors import ServiceNotInstalledError, WheelyardError
@@ -74,6 +85,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(campaign.app, name="campaign", rich_help_panel=_WHEELS)
 app.add_typer(browse.app, name="browse", rich_help_panel=_WHEELS)
 app.add_typer(recipes.app, name="recipe", rich_help_panel=_WHEELS)
 app.add_typer(tokens.app, name="token", rich_help_panel=_SERVICE)

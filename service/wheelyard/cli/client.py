@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView
+    from wheelyard.api.schemas.campaigns import CampaignListView, CampaignView, NewCampaign
     from wheelyard.api.schemas.files import FileView
     from wheelyard.api.schemas.index import (
         ContentsView,
@@ -504,6 +505,39 @@ class WheelyardClient:
 
         return self._parse(RequestView, self._document("GET", f"/v1/requests/{request_id}"))
 
+    def begin_campaign(self, wanted: NewCampaign) -> CampaignView:
+        """Begin a campaign, or join the equal one that is open, and return it."""
+        from wheelyard.api.schemas.campaigns import CampaignView
+
+        return self._parse(CampaignView, self._resolved("/v1/campaigns", wanted))
+
+    def campaign(self, campaign_id: str) -> CampaignView:
+        """Return a campaign."""
+        from wheelyard.api.schemas.campaigns import CampaignView
+
+        return self._parse(CampaignView, self._document("GET", f"/v1/campaigns/{campaign_id}"))
+
+    def campaigns(self, *, state: str | None, id_beginning: str | None = None, limit: int) -> CampaignListView:
+        """Return campaigns, newest first."""
+        from wheelyard.api.schemas.campaigns import CampaignListView
+
+        wanted = {"state": state, "id": id_beginning, "limit": limit}
+        params = {name: str(value) for name, value in wanted.items() if value is not None}
+        return self._parse(CampaignListView, self._document("GET", "/v1/campaigns", params=params))
+
+    def stop_campaign(self, campaign_id: str) -> CampaignView:
+        """Stop a campaign and return it."""
+        from wheelyard.api.schemas.campaigns import CampaignView
+
+        return self._parse(CampaignView, self._document("POST", f"/v1/campaigns/{campaign_id}/stop"))
+
+    def find_campaign(self, wanted: str) -> str:
+        """Return the id of the campaign with this unique beginning; raise NotFoundError or AmbiguousIdError."""
+        if len(wanted) == _ID_LENGTH:
+            return wanted
+        fitting = self.campaigns(state=None, id_beginning=wanted, limit=_SHOWN_IDS).campaigns
+        return _the_one([campaign.id for campaign in fitting], kind="campaign", wanted=wanted)
+
     def cancel_request(self, request_id: str) -> RequestView:
         """Cancel a request and return it."""
         from wheelyard.api.schemas.requests import RequestView
@@ -610,7 +644,7 @@ class WheelyardClient:
         finally:
             response.close()
 
-    def _resolved(self, path: str, wanted: NewRequest) -> object:
+    def _resolved(self, path: str, wanted: NewRequest | NewCampaign) -> object:
         with self._reaching():
             response = self._http.post(path, json=wanted.model_dump(mode="json"), timeout=_RESOLVE_TIMEOUT)
         if not response.is_success:

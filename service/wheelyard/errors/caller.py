@@ -226,6 +226,7 @@ class NoSdistError(CallerError):
 _LISTS: Final = {
     "build": "'wheelyard builds' lists them.",
     "request": "'wheelyard requests' lists them.",
+    "campaign": "'wheelyard campaign list' lists them.",
     "token": "'wheelyard token list' lists them.",
     "recipe": "'wheelyard browse recipes' lists them.",
     "suite": "'wheelyard builders list' lists them.",

@@ -51,8 +51,18 @@ class PrebuildStore(Protocol):
         """Cancel those of these builds that nothing else needs, queued or running; return their ids."""
         ...
 
-    async def save(self, turn: PrebuildTurn) -> bool:
-        """Save what has changed (items, started builds, the end) and release the claim. False if the claim was lost."""
+    async def begin_campaign(self, campaign: Prebuild) -> tuple[str, bool]:
+        """Store a campaign, and return its id and False; if one with its key is open, return that one's id and True.
+
+        The releases of projects that the open one lacks are added to it. Both are recorded in the audit log.
+        """
+        ...
+
+    async def save(self, turn: PrebuildTurn, *, pause_seconds: float = 0.0) -> bool:
+        """Save what has changed (items, started builds, the end) and release the claim. False if the claim was lost.
+
+        Nobody claims it again before the pause is over.
+        """
         ...
 
 

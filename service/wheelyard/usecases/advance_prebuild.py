@@ -36,6 +36,7 @@ from wheelyard.errors import (
 )
 from wheelyard.interfaces import BuildStore, PrebuildStore, SourceIndex, WheelIndex, WheelStore
 from wheelyard.logs import get_logger, log_context
+from wheelyard.usecases.campaigns.turns import CampaignTurns
 from wheelyard.usecases.release_facts import FindRelease, FoundRelease
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
 
@@ -51,6 +52,7 @@ _NOT_LISTED: Final = "upstream's wheel was mirrored, but our index does not list
 
 _log = get_logger(__name__)
 
+Start = Callable[[ReleaseItems, Target, Prebuild], Awaitable[Started]]
 Mirror = Callable[[IndexFile, Target], Awaitable[None]]
 """Copies an upstream wheel to our index, for the target that needs it; raises an OperatorError."""
 
@@ -65,6 +67,7 @@ class AdvancePrebuild:
     request_build: RequestBuild
     mirror: Mirror
     now: Callable[[], datetime]
+    campaigns: CampaignTurns
     lease_seconds: float = LEASE_SECONDS
 
     async def once(self) -> bool:
@@ -83,6 +86,8 @@ class AdvancePrebuild:
 
     async def _take(self, turn: PrebuildTurn) -> bool:
         """Advance a few releases and save them, unless the lease was lost: then another process has done it."""
+        if turn.prebuild.campaign is not None:
+            return await self._take_campaign(turn)
         prebuild = turn.prebuild
         # In a thread, because thousands of items take a while.
         due = (await asyncio.to_thread(prebuild.unsettled))[:_RELEASES_A_TURN]
@@ -99,16 +104,45 @@ class AdvancePrebuild:
                 _note_changes(prebuild, advanced)
         return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
 
+    async def _take_campaign(self, turn: PrebuildTurn) -> bool:
+        """Advance what is due in a campaign, save it, and let the campaign rest if nothing has changed."""
+        former, done = turn.prebuild, dict[int, ReleaseItems]()
+        with log_context(prebuild=former.id, **former.trace.log_fields):
+            async with self._holding(turn) as lost:
+                campaign = former
+                try:
+                    due = await self.campaigns.due(former)
+                    campaign = due.campaign
+                    await self._advance_all((*due.looks, *due.starts), turn, done, lost, looks=len(due.looks))
+                finally:
+                    updated = await asyncio.to_thread(with_releases, campaign, list(done.values()))
+                    advanced = replace(updated, finished_at=self.now() if updated.is_final else None)
+                    moved = advanced != former
+                    pause = 0.0 if moved else self.campaigns.pause_seconds(advanced)
+                    saved = await self.store.save(replace(turn, prebuild=advanced), pause_seconds=pause)
+            if saved:
+                _note_changes(former, advanced)
+        return saved and moved
+
     async def _advance_all(
-        self, due: Sequence[ReleaseItems], turn: PrebuildTurn, done: dict[int, ReleaseItems], lost: asyncio.Event
+        self,
+        due: Sequence[ReleaseItems],
+        turn: PrebuildTurn,
+        done: dict[int, ReleaseItems],
+        lost: asyncio.Event,
+        *,
+        looks: int = 0,
     ) -> None:
-        """Advance several releases at once, and note the number of each that is done; stop when the lease is lost."""
+        """Advance several releases at once, and note the number of each that is done; stop when the lease is lost.
+
+        No build is started for the first ``looks`` of them.
+        """
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def advance(number: int, release: ReleaseItems) -> None:
             async with limit:
                 if not lost.is_set():
-                    done[number] = await self._try(release, turn)
+                    done[number] = await self._try(release, turn, may_start=number >= looks)
 
         ended = await asyncio.gather(*map(advance, range(len(due)), due), return_exceptions=True)
         for fault in filter(None, ended):
@@ -143,10 +177,11 @@ class AdvancePrebuild:
         planned, _ = await self._decide_and_start(release, prebuild, found, self._plan_build)
         return planned
 
-    async def _try(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
+    async def _try(self, release: ReleaseItems, turn: PrebuildTurn, *, may_start: bool) -> ReleaseItems:
         """Advance a release; record any error in its items, so that other releases are still processed."""
         try:
-            return await self._advance(release, turn)
+            advanced = await self._advance(release, turn, start=self._start_build if may_start else None)
+            return advanced if turn.prebuild.campaign is None else await self.campaigns.with_advice(advanced)
         except DatabaseUnavailableError:
             raise
         except WheelyardError as error:
@@ -156,10 +191,10 @@ class AdvancePrebuild:
             _log.exception("prebuild-release-crashed", project=release.project, reference=reference)
             return _note_fault(release, InternalError(reference=reference))
 
-    async def _advance(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
+    async def _advance(self, release: ReleaseItems, turn: PrebuildTurn, *, start: Start | None) -> ReleaseItems:
         prebuild = turn.prebuild
         found = await self.find(release)
-        decided, idle = await self._decide_and_start(release, prebuild, found, self._start_build)
+        decided, idle = await self._decide_and_start(release, prebuild, found, start)
         if idle:
             for build_id in await self.store.withdraw(turn, idle):
                 note_withdrawn(build_id, requested_by=prebuild.requested_by)
@@ -197,14 +232,14 @@ class AdvancePrebuild:
         release: ReleaseItems,
         prebuild: Prebuild,
         found: FoundRelease,
-        start: Callable[[ReleaseItems, Target, Prebuild], Awaitable[Started]],
+        start: Start | None,
     ) -> tuple[ReleaseItems, tuple[str, ...]]:
-        """Decide and start what is due, and repeat with the result until nothing is due.
+        """Decide and start what is due, and repeat with the result until nothing is due; only decide without a start.
 
         Returns the release as it is then, and the builds that it no longer needs.
         """
         facts = found.facts
-        while (decision := decide(release.items, facts, prefer=prebuild.prefer)).starts:
+        while (decision := decide(release.items, facts, prefer=prebuild.prefer)).starts and start is not None:
             for target in decision.starts:
                 one = (
                     await start(release, target, prebuild)
@@ -224,7 +259,7 @@ class AdvancePrebuild:
             # There will be room once other builds of the same caller have ended.
             raise
         except (CallerError, RecipeError, ProjectError, SourceUnreachableError) as error:
-            return _refused(release, target, str(error))
+            return _refused(release, target, str(error), code=error.code)
         build = submission.build
         started = _refused(release, target, build.failure.summary if build.failure else "")
         hint = build.failure.hint if build.failure else ""
@@ -235,7 +270,7 @@ class AdvancePrebuild:
         try:
             order = await self.request_build.decide(_build_request(release, target, prebuild))
         except (CallerError, RecipeError, ProjectError, SourceUnreachableError) as error:
-            return _refused(release, target, str(error))
+            return _refused(release, target, str(error), code=error.code)
         equal = await self.builds.find_equal(order.key)
         planned = replace(_refused(release, target, ""), status=Status.QUEUED)
         return replace(planned, build_id=equal.id, status=equal.status, joined=True) if equal else planned
@@ -329,7 +364,7 @@ def _build_request(release: ReleaseItems, target: Target, prebuild: Prebuild) ->
     )
 
 
-def _refused(release: ReleaseItems, target: Target, reason: str) -> Started:
+def _refused(release: ReleaseItems, target: Target, reason: str, *, code: str = "") -> Started:
     return Started(
         project=release.project,
         version=release.version,
@@ -337,6 +372,7 @@ def _refused(release: ReleaseItems, target: Target, reason: str) -> Started:
         build_id=None,
         status=Status.FAILED,
         reason=reason,
+        code=code,
     )
 
 
@@ -345,5 +381,5 @@ def _note_fault(release: ReleaseItems, fault: WheelyardError, *, filename: str |
     lasting = not fault.retryable or (release.delays >= _MOST_DELAYS and not isinstance(fault, _AWAY))
     reason = fault.summary.rstrip(".")
     if lasting:
-        return release.give_up(reason, hint=fault.hint, filename=filename)
+        return release.give_up(reason, hint=fault.hint, code=fault.code, filename=filename)
     return release.put_off(reason, filename=filename)

@@ -258,7 +258,7 @@ class Prebuilds:
             cancelled=False,
             targets=request.targets,
             prefer=request.prefer,
-            items=_items_of(needed, request.targets),
+            items=items_for(needed, request.targets),
             skipped=needed.skipped,
             allow_skipped=request.allow_skipped,
             trace=request.trace,
@@ -307,7 +307,8 @@ def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[P
     return [wanted[key] for key in sorted(wanted)]
 
 
-def _items_of(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, ...]:
+def items_for(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, ...]:
+    """Return an item for each release and target; raise InvalidRequestError if these are too many."""
     count = sum(map(len, needed.by_target.values()))
     if count > MOST_ITEMS:
         problem = f"{count} releases and targets are more than the {MOST_ITEMS} of one request; ask for fewer targets"

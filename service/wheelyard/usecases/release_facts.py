@@ -74,7 +74,7 @@ class FindRelease:
             and not self._listing.replaces(held, file.filename, file.requires_python)
         )
         facts = ReleaseFacts(
-            own=tuple(map(_offer_of, filter(_is_offered, self._listing.choose(held)))),
+            own=tuple(map(_offer_of, filter(is_offered, self._listing.choose(held)))),
             upstream=tuple(
                 WheelOffer(filename=file.filename, sha256=file.sha256, source=Source.UPSTREAM) for file in upstream
             ),
@@ -86,7 +86,7 @@ class FindRelease:
 
     async def offered(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
         """Return the wheels of a release that our index lists for installers; raise DatabaseUnavailableError."""
-        return list(filter(_is_offered, self._listing.choose(await self._held(project, version))))
+        return list(filter(is_offered, self._listing.choose(await self._held(project, version))))
 
     async def offered_of(self, project: NormalizedName, commit: GitOrigin) -> list[IndexedWheel]:
         """Return the wheels made of a commit that our index lists; raise DatabaseUnavailableError.
@@ -94,7 +94,7 @@ class FindRelease:
         All are of one version: a changed recipe can give the same commit another version, and then the newest counts.
         """
         listed = self._listing.choose(file for file in await self._wheels.wheels_of(project) if file.is_wheel)
-        made = [wheel for wheel in filter(_is_offered, listed) if await self._is_made_of(wheel, commit)]
+        made = [wheel for wheel in filter(is_offered, listed) if await self._is_made_of(wheel, commit)]
         if not made:
             return []
         newest = max(made, key=lambda wheel: wheel.uploaded_at).version
@@ -141,7 +141,7 @@ class FindRelease:
 
         Raise IndexUnavailableError or DatabaseUnavailableError.
         """
-        own = filter(_is_offered, await self._held(project, version))
+        own = filter(is_offered, await self._held(project, version))
         digests = [*(file.sha256 for file in own), *(file.sha256 for file in await self._files(project, version))]
         return any(f"sha256:{digest}" in hashes for digest in digests)
 
@@ -201,7 +201,8 @@ def _offer_of(wheel: IndexedWheel) -> WheelOffer:
     return WheelOffer(filename=wheel.filename, sha256=wheel.sha256, source=source)
 
 
-def _is_offered(wheel: IndexedWheel) -> bool:
+def is_offered(wheel: IndexedWheel) -> bool:
+    """Return whether installers get a file."""
     return wheel.standing is Standing.OFFERED
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelyard.build_events import note_cancelled, note_left, note_submitted
@@ -319,6 +319,33 @@ class PlanBuild:
         except RecipeError:
             return True
         return effective.unsupported is None
+
+    def why_refused(self, project: NormalizedName, version: Version, target: Target) -> str | None:
+        """Return the code of the error by which a recipe or the catalogue refuses a release; None if neither does."""
+        try:
+            builder = self._facts.catalogue.builder_for(target)
+            built = Target(python=builder.python, policy=builder.policy)
+            recipe = merge_rules(self._recipes.find(project), version=version, target=built, suite=builder.suite)
+            self._check_means(recipe, f"{project} {version}", builder.suite)
+            choose_toolchains(self._facts.catalogue, recipe.toolchains, suite=builder.suite)
+        except (RecipeError, ToolchainTooOldError, NetworkRefusedError, UnknownTargetError) as error:
+            return error.code
+        return None if recipe.unsupported is None else ReleaseUnsupportedError.code
+
+    def is_outdated(self, order: BuildOrder) -> bool:
+        """Return whether an equal request for a release would be another build today: by its recipe or its builder.
+
+        False if it would be refused, and for commits and what callers sent: only their builds make their sdists.
+        """
+        if order.sdist.kind is not SourceKind.SDIST:
+            return False
+        try:
+            version, suite = read_version(order.version), order.builder
+            project = canonicalize_name(order.project)
+            recipe = merge_rules(self._recipes.find(project), version=version, target=order.target, suite=suite)
+            return recipe.unsupported is None and self.with_recipe(order, recipe).key != order.key
+        except (RecipeError, ToolchainTooOldError, LookupError):
+            return False
 
     def targets(self) -> tuple[Target, ...]:
         """Return the targets that can be requested."""

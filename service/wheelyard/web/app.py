@@ -28,6 +28,7 @@ from wheelyard.web import (
     statistics,
     wheels,
 )
+from wheelyard.web.campaigns import pages as campaigns
 from wheelyard.web.context import PAGE_ANSWERS, PageContext, open_context, sign_in_path
 from wheelyard.web.guide import add_guide
 from wheelyard.web.line_index import LineIndexes
@@ -79,6 +80,10 @@ ROUTES: Final = (
     Route(path="/requests", show=application_form.send_files, needed=_REQUEST, method="POST"),
     Route(path="/requests/{request_id}", show=requests.show_request),
     Route(path="/requests/{request_id}/cancel", show=requests.cancel_request, needed=_REQUEST, method="POST"),
+    Route(path="/campaigns", show=campaigns.list_campaigns),
+    Route(path="/campaigns", show=campaigns.begin_campaign, needed=_REQUEST, method="POST"),
+    Route(path="/campaigns/{campaign_id}", show=campaigns.show_campaign),
+    Route(path="/campaigns/{campaign_id}/stop", show=campaigns.stop_campaign, needed=_REQUEST, method="POST"),
     Route(path="/upload", show=uploads.show_uploads),
     Route(path="/upload", show=uploads.send_files, needed=_PUBLISH, method="POST", reads_form=False),
     Route(path="/queue", show=statistics.show_queue),

@@ -45,7 +45,7 @@ class UploadedFiles:
 async def send_files(context: PageContext) -> Page | Response:
     """Request all dependencies that the files name; show an error on the form if they are invalid."""
     try:
-        handed = await asyncio.to_thread(_read, context)
+        handed = await asyncio.to_thread(read_files, context)
         request = PrebuildRequest(
             given=DependencyInput(files=handed.files, start=handed.start, files_url=links_of(context).file("")),
             targets=_targets(context),
@@ -60,7 +60,8 @@ async def send_files(context: PageContext) -> Page | Response:
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)
 
 
-def _read(context: PageContext) -> UploadedFiles:
+def read_files(context: PageContext) -> UploadedFiles:
+    """Return the files of a form, uploaded or pasted, and which is the main one; raise a CallerError."""
     files = dict[str, str]()
     for upload in (*context.uploads, *_pasted(context)):
         name = _name_of(upload)

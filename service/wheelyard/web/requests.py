@@ -24,7 +24,7 @@ _INSTALLED_RELEASES: Final = 60
 async def list_requests(context: PageContext) -> Page:
     """List requests, newest first."""
     state, before = _state(context.asked("state")), context.asked("before")
-    if before and not _is_id(before):
+    if before and not is_id(before):
         raise InvalidRequestError(problems=["before: must be the id of a request"])
     wanted = PrebuildFilter(state=state, before=before or None, limit=_PAGE_SIZE)
     page = await context.services.prebuilds.page(wanted)
@@ -47,7 +47,8 @@ def _state(text: str) -> PrebuildState | None:
         raise InvalidRequestError(problems=[f"state: must be one of {', '.join(PrebuildState)}"]) from error
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Return whether a text is the id of something."""
     try:
         uuid.UUID(text)
     except ValueError:

@@ -82,6 +82,26 @@ async def cancel_order(harness: WebHarness) -> str:
     return await ask(harness, "POST", f"/v1/requests/{await order(harness)}/cancel")
 
 
+async def begin_campaign(harness: WebHarness) -> str:
+    return await ask(harness, "POST", "/v1/campaigns", {"python": "3.11"})
+
+
+async def stop_campaign(harness: WebHarness) -> str:
+    return await ask(harness, "POST", f"/v1/campaigns/{await begin_campaign(harness)}/stop")
+
+
+async def begin_campaign_on_page(harness: WebHarness) -> str:
+    answer = await harness.send("/campaigns", python="3.11")
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"].removeprefix("/campaigns/")
+
+
+async def stop_campaign_on_page(harness: WebHarness) -> str:
+    begun = await begin_campaign_on_page(harness)
+    assert (await harness.send(f"/campaigns/{begun}/stop")).status_code == 303
+    return begun
+
+
 async def bring(harness: WebHarness) -> str:
     answer = await harness.api.client.post(f"/v1/files?filename={BROUGHT}", content=make_wheel(BROUGHT))
     assert answer.status_code == 202, answer.text
@@ -145,6 +165,8 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/files"): (bring, "file.uploaded"),
     ("post", "/v1/requests"): (order, "request.made"),
     ("post", "/v1/requests/{request_id}/cancel"): (cancel_order, "request.cancelled"),
+    ("post", "/v1/campaigns"): (begin_campaign, "request.made"),
+    ("post", "/v1/campaigns/{campaign_id}/stop"): (stop_campaign, "request.cancelled"),
     ("post", "/v1/tokens"): (make_token, "token.created"),
     ("post", "/v1/tokens/{token_id}/revoke"): (end_token, "token.revoked"),
     ("post", "/v1/wheels/{filename}/yank"): (on_wheel(OFFERED, "POST", "/yank", {"reason": "x"}), "wheel.yanked"),
@@ -228,6 +250,8 @@ PAGES: dict[str, tuple[Change, str]] = {
     "/builds/retry": (retry_all_on_page, "build.retried"),
     "/requests": (order_on_page, "request.made"),
     "/requests/{request_id}/cancel": (cancel_order_on_page, "request.cancelled"),
+    "/campaigns": (begin_campaign_on_page, "request.made"),
+    "/campaigns/{campaign_id}/stop": (stop_campaign_on_page, "request.cancelled"),
     "/index/check": (mend_on_page, "wheel.mended"),
     "/upload": (bring_on_page, "file.uploaded"),
     "/recipes/{name}/adopt": (adopt_recipe_on_page, "recipe.adopted"),

@@ -15,13 +15,21 @@ from wheelyard.adapters.store.rows import Row, readable, reading, trace_of
 from wheelyard.adapters.store.subscribers import wanted_builds, withdraw
 from wheelyard.adapters.store.webhooks import put_webhook
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
-from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
+from wheelyard.domain.builds.audit_entries import end_of, extension_of, prebuild_of
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.dependencies.files import Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildSummary
-from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
+from wheelyard.domain.prebuilds.prebuild import (
+    Campaign,
+    Item,
+    ItemStatus,
+    Prebuild,
+    PrebuildTurn,
+    Prefer,
+    Started,
+)
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.errors import NotFoundError, RecordUnreadableError
 from wheelyard.logs import get_logger
@@ -33,9 +41,10 @@ _SKIPPED: Final = TypeAdapter(tuple[Skipped, ...])
 
 _INSERT: Final = b"""
 insert into prebuilds (id, requested_by, created_at, targets, prefer, skipped, allow_skipped, webhook_url, finished_at,
-                       request_id, trace_id)
+                       request_id, trace_id, campaign_source, campaign_key)
 values (%(id)s, %(requested_by)s, %(created_at)s, %(targets)s, %(prefer)s, %(skipped)s, %(allow_skipped)s,
-        %(webhook_url)s, %(finished_at)s, %(request_id)s, %(trace_id)s)
+        %(webhook_url)s, %(finished_at)s, %(request_id)s, %(trace_id)s, %(campaign_source)s, %(campaign_key)s)
+on conflict (campaign_key) where finished_at is null do nothing
 """
 _OVER: Final = [status.value for status in ItemStatus if status.is_final]
 _COUNT_OPEN: Final = b"""
@@ -49,16 +58,37 @@ insert into prebuild_items (prebuild_id, number, item) values (%(id)s, %(number)
 on conflict (prebuild_id, number) do update set item = excluded.item where prebuild_items.item <> excluded.item
 """
 _PUT_STARTED: Final = b"""
-insert into prebuild_builds (prebuild_id, project, version, python, platform, build_id, refusal, joined)
-values (%(id)s, %(project)s, %(version)s, %(python)s, %(platform)s, %(build_id)s, %(refusal)s, %(joined)s)
-on conflict do nothing
+insert into prebuild_builds (prebuild_id, project, version, python, platform, build_id, refusal, joined, code)
+values (%(id)s, %(project)s, %(version)s, %(python)s, %(platform)s, %(build_id)s, %(refusal)s, %(joined)s, %(code)s)
+on conflict (prebuild_id, project, version, python, platform) do update
+set build_id = excluded.build_id, refusal = excluded.refusal, joined = excluded.joined, code = excluded.code
+where (prebuild_builds.build_id, prebuild_builds.refusal) is distinct from (excluded.build_id, excluded.refusal)
 """
+# What was mended in a campaign is built again: the builds that had failed are no longer its own.
+_DROP_STARTED: Final = b"""
+delete from prebuild_builds where prebuild_id = %(id)s and (project, version) not in (
+    select * from unnest(%(projects)s::text[], %(versions)s::text[]))
+"""
+_FIND_CAMPAIGN: Final = b"""
+select id from prebuilds where campaign_key = %(campaign_key)s and finished_at is null for update
+"""
+# The next turn sees them. A turn that is under way loses its claim: it does not know them.
+_ADD_ITEMS: Final = b"""
+insert into prebuild_items (prebuild_id, number, item)
+select %(id)s, (select coalesce(max(number), -1) from prebuild_items where prebuild_id = %(id)s) + row_number() over (),
+       item
+from unnest(%(items)s::jsonb[]) as added(item)
+where not exists (
+    select from prebuild_items p where p.prebuild_id = %(id)s and p.item->>'project' = added.item->>'project')
+"""
+_END_TURN: Final = b"update prebuilds set turn = turn + 1, held_until = null where id = %(id)s"
 _SELECT: Final = b"select * from prebuilds where id = %(id)s"
 _SELECT_WEBHOOK: Final = b"select * from webhooks where prebuild_id = %(id)s"
 _SELECT_ITEMS: Final = b"select item from prebuild_items where prebuild_id = %(id)s order by number"
 _SELECT_STARTED: Final = b"""
 select started.*, builds.status, builds.started_at, builds.failure->>'summary' as failure,
-       builds.failure->>'hint' as hint
+       builds.failure->>'hint' as hint, builds.failure->>'code' as failure_code,
+       builds.failure->'chain'->>-1 as blocked_by
 from prebuild_builds as started left join builds on builds.id = started.build_id
 where started.prebuild_id = %(id)s order by project, version, python, platform
 """
@@ -75,19 +105,23 @@ where id = %(id)s and turn = %(turn)s and finished_at is null returning id
 """
 _HOLD: Final = b"select id from prebuilds where id = %(id)s and turn = %(turn)s and finished_at is null for update"
 _RELEASE: Final = b"""
-update prebuilds set held_until = null, looked_at = now(), finished_at = %(finished_at)s where id = %(id)s
+update prebuilds set held_until = now() + make_interval(secs => nullif(%(pause)s, 0)), looked_at = now(),
+       finished_at = %(finished_at)s
+where id = %(id)s
 """
 _CANCEL: Final = b"""
 update prebuilds set held_until = null, cancelled = true, finished_at = now() where id = %(id)s and finished_at is null
 """
 _LIST_SUMMARIES: Final = """
-select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled,
+select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled, p.campaign_source,
+       p.targets->0->>0 as python, p.targets->0->>1 as platform,
        case jsonb_typeof(p.targets) when 'array' then jsonb_array_length(p.targets) else 0 end as targets,
        (select coalesce(jsonb_object_agg(status, amount), '{}') from (
             select coalesce(item->>'status', '') as status, count(*) as amount from prebuild_items i
             where i.prebuild_id = p.id group by 1) as counted) as counts
 from prebuilds p
-where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
+where (p.campaign_key is not null) = %(campaigns)s
+  and (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
        when p.finished_at is null then 'open' else 'done' end)
   and (%(first)s::uuid is null or p.id between %(first)s::uuid and %(last)s::uuid)
   and (%(before)s::uuid is null or p.sequence < (select sequence from prebuilds where id = %(before)s))
@@ -107,8 +141,8 @@ class PostgresPrebuilds:
         async with self._database.transaction() as connection:
             await self.create_on(connection, prebuild)
 
-    async def create_on(self, connection: Connection, prebuild: Prebuild) -> None:
-        """Insert a prebuild in a transaction of the caller's."""
+    async def create_on(self, connection: Connection, prebuild: Prebuild) -> bool:
+        """Insert a prebuild in a transaction of the caller's; return False for a campaign that is open already."""
         values = {
             "id": prebuild.id,
             "requested_by": prebuild.requested_by,
@@ -121,14 +155,41 @@ class PostgresPrebuilds:
             "request_id": prebuild.trace.request_id,
             "trace_id": prebuild.trace.trace_id,
             "webhook_url": prebuild.webhook.url if prebuild.webhook else None,
+            "campaign_source": prebuild.campaign and prebuild.campaign.source,
+            "campaign_key": prebuild.campaign and prebuild.campaign.key,
         }
         if prebuild.finished_at is None:
             await self._check_open(connection, prebuild)
-        await connection.execute(_INSERT, values)
+        if not (await connection.execute(_INSERT, values)).rowcount:
+            return False
         await _put_parts(connection, prebuild)
         if prebuild.finished_at is not None:
             await _put_webhook_of(connection, prebuild)
         await record_change(connection, prebuild_of(prebuild))
+        return True
+
+    async def begin_campaign(self, campaign: Prebuild) -> tuple[str, bool]:
+        """Insert a campaign, or add what an equal open one lacks; return its id, and whether there was one.
+
+        The unique index decides.
+        """
+        key = campaign.campaign and campaign.campaign.key
+        while True:
+            async with self._database.transaction() as connection:
+                row = await (await connection.execute(_FIND_CAMPAIGN, {"campaign_key": key})).fetchone()
+                if row is not None:
+                    await self._add_items(connection, str(row["id"]), campaign)
+                    return str(row["id"]), True
+                # An equal one can begin between the two statements. Then we look again.
+                if await self.create_on(connection, campaign):
+                    return campaign.id, False
+
+    async def _add_items(self, connection: Connection, campaign_id: str, new: Prebuild) -> None:
+        items = [column["item"] for column in await asyncio.to_thread(_item_columns, new)]
+        values = {"id": campaign_id, "items": items}
+        if added := (await connection.execute(_ADD_ITEMS, values)).rowcount:
+            await connection.execute(_END_TURN, values)
+            await record_change(connection, extension_of(campaign_id, new, added=added))
 
     async def _check_open(self, connection: Connection, new: Prebuild) -> None:
         if not self._limits.requests and not self._limits.items:
@@ -163,6 +224,7 @@ class PostgresPrebuilds:
             "first": wanted.ids and wanted.ids.first,
             "last": wanted.ids and wanted.ids.last,
             "before": None,
+            "campaigns": wanted.campaigns,
             "limit": limit + 1,
         }
         if wanted.before is not None:
@@ -210,14 +272,19 @@ class PostgresPrebuilds:
                 return await withdraw(connection, prebuild.id, build_ids, statuses=live, by=by)
         return ()
 
-    async def save(self, turn: PrebuildTurn) -> bool:
-        """Save what has changed; return False if the turn was lost."""
+    async def save(self, turn: PrebuildTurn, *, pause_seconds: float = 0.0) -> bool:
+        """Save what has changed; return False if the turn was lost. Nobody claims it until the pause is over."""
         prebuild = turn.prebuild
         async with self._database.transaction() as connection:
             if not await _is_held(connection, turn):
                 return False
             await _put_parts(connection, prebuild)
-            await connection.execute(_RELEASE, {"id": prebuild.id, "finished_at": prebuild.finished_at})
+            if prebuild.campaign is not None:
+                names = {"projects": [one.project for one in prebuild.started]}
+                versions = {"versions": [one.version for one in prebuild.started]}
+                await connection.execute(_DROP_STARTED, {"id": prebuild.id, **names, **versions})
+            released = {"id": prebuild.id, "finished_at": prebuild.finished_at, "pause": pause_seconds}
+            await connection.execute(_RELEASE, released)
             if prebuild.finished_at is not None:
                 await _put_webhook_of(connection, prebuild)
         return True
@@ -288,7 +355,14 @@ def _prebuild_of(row: Row, items: Sequence[Item], started: list[Row]) -> Prebuil
         started=tuple(map(_started_of, started)),
         allow_skipped=row["allow_skipped"],
         trace=trace_of(row),
+        campaign=_campaign_of(row),
     )
+
+
+def _campaign_of(row: Row) -> Campaign | None:
+    if row["campaign_key"] is None:
+        return None
+    return Campaign(source=row["campaign_source"], key=row["campaign_key"])
 
 
 def _started_columns(prebuild_id: str, started: Started) -> Row:
@@ -301,6 +375,7 @@ def _started_columns(prebuild_id: str, started: Started) -> Row:
         "build_id": started.build_id,
         "refusal": started.reason if started.build_id is None else None,
         "joined": started.joined,
+        "code": started.code if started.build_id is None else None,
     }
 
 
@@ -313,6 +388,8 @@ def _started_of(row: Row) -> Started:
         status=Status(row["status"]) if row["status"] else Status.FAILED,
         reason=row["refusal"] or row["failure"] or "",
         hint=row["hint"] or "",
+        code=row["code"] or row["failure_code"] or "",
+        blocked_by=(row["blocked_by"] or "").partition(" ")[0],
         joined=row["joined"],
         started_at=row["started_at"],
     )
@@ -320,4 +397,9 @@ def _started_of(row: Row) -> Started:
 
 def _summary_of(row: Row) -> PrebuildSummary:
     counts = {ItemStatus(status): amount for status, amount in row["counts"].items()}
-    return PrebuildSummary(**{**row, "id": str(row["id"]), "counts": counts})
+    facts = {name: value for name, value in row.items() if name not in {"python", "platform", "campaign_source"}}
+    summary = PrebuildSummary(**{**facts, "id": str(row["id"]), "counts": counts})
+    if row["campaign_source"] is None:
+        return summary
+    target = Target.stored(python=row["python"], platform=row["platform"])
+    return replace(summary, campaign_source=row["campaign_source"], target=target)

@@ -65,7 +65,15 @@ def prebuild_of(prebuild: Prebuild) -> Change:
         "releases": str(len({(item.project, item.version) for item in prebuild.items})),
         "prefer": prebuild.prefer.value,
     }
+    if prebuild.campaign is not None:
+        details["campaign"] = prebuild.campaign.source
     return Change(actor=prebuild.requested_by, action=Action.PREBUILD_REQUESTED, object=prebuild.id, details=details)
+
+
+def extension_of(campaign_id: str, asked: Prebuild, *, added: int) -> Change:
+    """Return the audit entry of releases that were added to an open campaign."""
+    details = {"targets": ", ".join(map(str, asked.targets)), "added": str(added)}
+    return Change(actor=asked.requested_by, action=Action.PREBUILD_REQUESTED, object=campaign_id, details=details)
 
 
 def end_of(prebuild: Prebuild, by: str) -> Change:

@@ -15,7 +15,7 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.errors import WheelyardError
+from wheelyard.errors import RequirementBuildFailedError, WheelyardError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -104,6 +104,10 @@ class Failure:
     """What repair had changed in a brought wheel before it was refused, one sentence each."""
     proofs: tuple[ProofResult, ...] = ()
     """How the proof of a brought wheel ended on each target, if it came so far."""
+    chain: tuple[str, ...] = ()
+    """If a required release got no wheel: the releases of which each needs the next, this build's first."""
+    chain_build_id: str | None = None
+    """The build of the last release of the chain; None if it could not be requested."""
 
     @classmethod
     def of(
@@ -115,9 +119,12 @@ class Failure:
         findings: tuple[Finding, ...] = (),
     ) -> Self:
         """Return the failure that an error describes."""
+        broken = error if isinstance(error, RequirementBuildFailedError) else None
         return cls(
             stage=stage,
             code=error.code,
+            chain=broken.chain if broken else (),
+            chain_build_id=broken.build_id if broken else None,
             summary=storable(error.summary)[:_MAX_SUMMARY],
             hint=storable(error.hint)[:_MAX_SUMMARY],
             retryable=error.retryable,

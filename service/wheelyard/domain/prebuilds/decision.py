@@ -107,8 +107,9 @@ def _decide_item(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
     if ended is not None:
         status = ItemStatus.IMPOSSIBLE if ended.build_id is None else ItemStatus.FAILED
         why = _why_ended(ended)
-        return replace(item, status=status, reason=why, hint=ended.hint, waits_for=None, build_id=ended.build_id)
-    return replace(item, status=ItemStatus.WAITING, reason="", hint="", waits_for=None, build_id=None)
+        failed = replace(item, status=status, reason=why, hint=ended.hint, waits_for=None, build_id=ended.build_id)
+        return replace(failed, code=ended.code, blocked_by=ended.blocked_by)
+    return _open(item, ItemStatus.WAITING, reason="")
 
 
 def _acceptable(offers: Iterable[WheelOffer], item: Item, prefer: Prefer) -> list[WheelOffer]:
@@ -125,8 +126,14 @@ def _allowed(offers: Iterable[WheelOffer], item: Item) -> list[WheelOffer]:
 
 def _mirrored(item: Item, offer: WheelOffer) -> Item:
     reason = "upstream has a wheel that fits"
-    fresh = replace(item, status=ItemStatus.MIRROR, reason=reason, hint="", waits_for=None, build_id=None)
+    fresh = _open(item, ItemStatus.MIRROR, reason=reason)
     return replace(fresh, filename=offer.filename, sha256=offer.sha256, source=Source.UPSTREAM)
+
+
+def _open(item: Item, status: ItemStatus, *, reason: str) -> Item:
+    """Return the item without what is known of an earlier failure or build."""
+    fresh = replace(item, status=status, reason=reason, hint="", waits_for=None, build_id=None)
+    return replace(fresh, code="", blocked_by="", advice=None)
 
 
 def _best(offers: Iterable[WheelOffer], target: Target) -> WheelOffer | None:
@@ -140,7 +147,7 @@ def _served(item: Item, offer: WheelOffer, started: Iterable[Started]) -> Item:
     build_id = item.build_id if item.build_id in succeeded else None
     # The reason for the build stays after it.
     reason = item.reason if build_id is not None and item.reason == _NEVER_MIRRORED else ""
-    present = replace(item, status=ItemStatus.PRESENT, reason=reason, hint="", waits_for=None, build_id=build_id)
+    present = replace(_open(item, ItemStatus.PRESENT, reason=reason), build_id=build_id)
     return replace(present, filename=offer.filename, sha256=offer.sha256, source=offer.source)
 
 

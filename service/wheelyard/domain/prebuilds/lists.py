@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from wheelyard.domain.builds.records import IdRange
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 
@@ -27,6 +28,8 @@ class PrebuildFilter:
     before: str | None = None
     """Show prebuilds requested before this id (keyset paging)."""
     limit: int = 50
+    campaigns: bool = False
+    """Show campaigns alone; otherwise show none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +44,10 @@ class PrebuildSummary:
     targets: int
     counts: Mapping[ItemStatus, int]
     """Number of items by status."""
+    campaign_source: str | None = None
+    """The source of a campaign; None for the request of an application."""
+    target: Target | None = None
+    """The target of a campaign."""
 
     @property
     def total(self) -> int:

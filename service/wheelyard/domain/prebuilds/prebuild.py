@@ -11,6 +11,7 @@ from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.git_source import GitOrigin
+from wheelyard.domain.campaigns.advice import Advice
 from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import Webhook
@@ -77,6 +78,12 @@ class Item:
     """The reason for the status, as text."""
     hint: str = ""
     """What to do about a failure, if anything is known."""
+    code: str = ""
+    """The stable code of a failure, if an error caused it."""
+    blocked_by: str = ""
+    """The project that must have a wheel first, if the lack of one keeps this from being built."""
+    advice: Advice | None = None
+    """The release that would work instead; only looked up in campaigns."""
     filename: str | None = None
     """The wheel that serves it, or will serve it once it is mirrored."""
     source: Source | None = None
@@ -130,6 +137,10 @@ class Started:
     """Why it was refused or failed, as text."""
     hint: str = ""
     """What to do about a failure; for a refusal the reason has it."""
+    code: str = ""
+    """The stable code of the failure or the refusal."""
+    blocked_by: str = ""
+    """The project whose missing wheel made the build fail."""
     joined: bool = False
     """True if the build existed already."""
     started_at: datetime | None = None
@@ -139,6 +150,20 @@ class Started:
     def is_refused(self) -> bool:
         """Return whether the build was refused, so that there will never be one."""
         return self.build_id is None and self.status.is_final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Campaign:
+    """What makes a prebuild a campaign: it stays open until all is served, and tries again what was mended."""
+
+    source: str
+    """What is built for another Python: ``index``, or the name of a file."""
+    key: str
+    """Digest of what was asked for: of equal campaigns one is open at a time."""
+
+
+INDEX: Final = "index"
+"""The source of a campaign for everything that our index has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +185,8 @@ class Prebuild:
     trace: Trace = NO_TRACE
     webhook: Webhook | None = None
     """The webhook to call at the end."""
+    campaign: Campaign | None = None
+    """None for the request of an application."""
 
     @property
     def is_installable(self) -> bool:
@@ -184,6 +211,8 @@ class Prebuild:
     @property
     def is_final(self) -> bool:
         """Return whether it never changes by itself again."""
+        if self.campaign is not None:
+            return self.cancelled or all(item.status is ItemStatus.PRESENT for item in self.items)
         return self.cancelled or all(item.status.is_final for item in self.items)
 
     @property
@@ -243,12 +272,12 @@ class ReleaseItems:
         """Return it with open items postponed: all, or those of one file."""
         return self._mark(filename, lambda item: replace(item, reason=reason, delays=item.delays + 1))
 
-    def give_up(self, reason: str, *, hint: str = "", filename: str | None = None) -> "ReleaseItems":
+    def give_up(self, reason: str, *, hint: str = "", code: str = "", filename: str | None = None) -> "ReleaseItems":
         """Return it with open items failed without a build: all, or those of one file."""
 
         def fail(item: Item) -> Item:
             ended = replace(item, status=ItemStatus.FAILED, build_id=None, waits_for=None)
-            return replace(ended, reason=reason, hint=hint)
+            return replace(ended, reason=reason, hint=hint, code=code)
 
         return self._mark(filename, fail)
 

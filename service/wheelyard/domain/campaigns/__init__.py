@@ -1,0 +1,1 @@
+"""Campaigns: everything that an index or a lock has, built for another Python."""
