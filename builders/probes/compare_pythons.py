@@ -65,7 +65,7 @@ def read_headers(prefix):
 
 
 def main(quick, optimised, folder):
-    """Return all differences as text; nothing if there are none."""
+    """Return all differences as text; None if there are none."""
     problems = [*find_differences(read_variables(quick), read_variables(optimised), folder)]
     headers = [read_headers(prefix) for prefix in (quick, optimised)]
     if not headers[0]:
@@ -73,7 +73,7 @@ def main(quick, optimised, folder):
     problems += [
         f"{name} differs" for name in sorted({*headers[0], *headers[1]}) if headers[0].get(name) != headers[1].get(name)
     ]
-    return json.dumps(problems, indent=1) if problems else ""
+    return json.dumps(problems, indent=1) if problems else None
 
 
 if __name__ == "__main__":

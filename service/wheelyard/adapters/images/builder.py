@@ -349,11 +349,14 @@ class ImageBuilder:
     async def lagging(self, suite: str, image: ImageRecord) -> tuple[str, ...]:
         """Return the Pythons of a builder or a runtime whose optimised successor this host has, but not the image."""
         plan = await self.plan(suite)
-        made = set()
-        for python in (held := image.labels.get("python", "").split(",")):
-            name = plan.optimised_name(python)
-            if python and await find_image(self.run.engine, name.tag, name.definition):
-                made.add(python)
+        known = {*plan.entry.pythons, self._catalogue.tools.python}
+        held = [python for python in image.labels.get("python", "").split(",") if python in known]
+        names = {python: plan.optimised_name(python) for python in held}
+        made = {
+            python
+            for python, name in names.items()
+            if await find_image(self.run.engine, name.tag, name.definition) is not None
+        }
         return find_lagging(held, has=image.labels.get("optimised", "").split(","), made=made)
 
     async def _compile(self, plan: SuitePlan, python: str) -> ImageRecord:
