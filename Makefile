@@ -74,8 +74,8 @@ test-images: setup ## Make a runtime image twice and compile Python twice, compa
 	@$(VENV)/pytest tests/integration/test_image_content.py tests/integration/test_image_refresh.py -m "slow_images or not slow_images"
 
 .PHONY: test-pythons
-test-pythons: setup ## Compile a free-threaded Python, and build and prove wheels for it, in some minutes
-	@$(VENV)/pytest tests/integration/test_free_threaded.py -m slow_pythons
+test-pythons: setup ## Compile a free-threaded Python and an optimised one, and build and prove wheels, in half an hour
+	@$(VENV)/pytest tests/integration/test_free_threaded.py tests/integration/test_optimised_python.py -m slow_pythons
 
 .PHONY: test-engines
 test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes
