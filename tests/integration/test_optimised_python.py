@@ -1,4 +1,4 @@
-"""A Python is compiled with a profile for real, passes its tests, and makes the same extension modules as the quick one."""
+"""A Python is compiled with a profile for real, passes its tests, and makes the same modules as the quick one."""
 
 from pathlib import Path
 
