@@ -78,8 +78,8 @@ test-signing: setup ## Read attestations with PyPI's models, and sign with a PKC
 	@$(VENV)/pytest tests/integration/test_signing.py -m "slow_signing or not slow_signing"
 
 .PHONY: test-pythons
-test-pythons: setup ## Compile a free-threaded Python, and build and prove wheels for it, in some minutes
-	@$(VENV)/pytest tests/integration/test_free_threaded.py -m slow_pythons
+test-pythons: setup ## Compile a free-threaded Python and an optimised one, and build and prove wheels, in half an hour
+	@$(VENV)/pytest tests/integration/test_free_threaded.py tests/integration/test_optimised_python.py -m slow_pythons
 
 .PHONY: test-engines
 test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes

@@ -1,6 +1,10 @@
 """The end of a run in every lane: the measurements that its tests have recorded."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("WHEELYARD_OPTIMISED_PYTHON", "off")  # no service of a test compiles beside the others
 
 FIGURE = "figure"
 """The property of a test (``record_property``) that is shown at the end, whether it passed or not."""

@@ -59,6 +59,7 @@ class Launch:
     def environment(self) -> dict[str, str]:
         """What the program sees: no setting of ours gets in by accident."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WHEELYARD_")}
+        kept["WHEELYARD_OPTIMISED_PYTHON"] = "off"  # it would compile for half an hour beside the tests
         settings = {"STATE_DIR": str(self.state_dir), "PORT": "0", **self.settings}
         return kept | {f"WHEELYARD_{name}": value for name, value in settings.items()}
 

@@ -253,7 +253,7 @@ async def test_two_workers_that_want_the_same_image_make_it_once(
     )
     assert len(set(made)) == 1
     assert lines.count(f"{name.tag}: building") == 1
-    assert lines.count(f"{name.tag}: another worker is making it, waiting") == 1
+    assert lines.count(f"{name.tag}: it is being made, waiting") == 1
 
 
 async def test_environment_without_packages_is_the_builder(images: ImageBuilder, builder: str) -> None:

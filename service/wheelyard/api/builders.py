@@ -54,6 +54,9 @@ class ImageView(_View):
     """Host of the worker that reported it. Images of an engine with several workers are listed once."""
     stands_in: str
     """Why this outdated image is still used: the error that prevented its successor. Otherwise empty."""
+    optimised: str
+    """Those of its Pythons that were compiled with profile-guided and link-time optimisation, such as `3.13`, separated
+    by commas. Empty for the quickly compiled ones that the first wheels are made with."""
 
 
 class PackageChangeView(_View):

@@ -205,6 +205,7 @@ BUILDERS: Final[list[dict[str, Any]]] = [
                 "added": "",
                 "host": "builder-1",
                 "stands_in": "",
+                "optimised": "3.13",
             }
         ],
         "pending": {"checked": "2026-11-24T00:46:10Z", "changes": []},

@@ -14,6 +14,7 @@ from wheelyard.adapters.images.builder import ImageBuilder, LoggedImages
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.inventory import ImageInventory
+from wheelyard.adapters.images.optimised import OptimisedPythons
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.python_sources import PythonSources
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
@@ -23,6 +24,7 @@ from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
 from wheelyard.domain.catalogue.upkeep import PruneRules
 from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path
@@ -55,6 +57,7 @@ def image_options(settings: Settings, lookups: CacheLookups | None = None) -> Im
         proxy=settings.image_proxy.get_secret_value() if settings.image_proxy else None,
         build_network=settings.image_network,
         index_url=settings.upstream_index_url,
+        optimised=settings.optimised_python,
         disk_floor_bytes=settings.disk_floor_bytes,
         lookups=lookups or CacheLookups(),
     )
@@ -95,6 +98,20 @@ def image_refreshes(parts: Parts) -> ImageRefreshes:
     """Make the scheduled refresh of this host's images: those of suites that its machine can build."""
     suites = tuple(parts.catalogue.on(platform.machine()).buildable_suites)
     return ImageRefreshes(image_upkeep(parts), suites=suites, folder=_engine_dir(parts.settings).images)
+
+
+def optimised_pythons(parts: Parts) -> OptimisedPythons:
+    """Make what compiles this host's Pythons with a profile: the default target's suite first."""
+    settings = parts.settings
+    target = Target.parse(python=parts.default_python, platform=settings.default_platform)
+    first = (parts.catalogue.builder_for(target).suite,)
+    suites = dict.fromkeys((*first, *parts.catalogue.on(platform.machine()).buildable_suites))
+    return OptimisedPythons(
+        images=image_builder(parts),
+        upkeep=image_upkeep(parts),
+        suites=tuple(suites),
+        folder=_engine_dir(settings).images,
+    )
 
 
 def image_pruning(parts: Parts) -> ImagePruning:

@@ -20,6 +20,7 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
+from wheelyard.adapters.images.optimised import OptimisedPythons
 from wheelyard.adapters.images.python_sources import PythonSources
 from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
@@ -47,6 +48,7 @@ from wheelyard.assembly.images import (
     image_refreshes,
     logged_images,
     longest_stage_seconds,
+    optimised_pythons,
     python_sources,
 )
 from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
@@ -54,6 +56,7 @@ from wheelyard.assembly.parts import Parts, git_repositories
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.assembly.signing import attesting_of, signing_key
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
+from wheelyard.domain.catalogue.optimisation import OptimisedMode
 from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRules
@@ -94,6 +97,7 @@ _PACK_SECONDS: Final = 5.0
 _KEY_SECONDS: Final = 2.0
 _HOST_SECONDS: Final = 30.0
 _REFRESH_POLL_SECONDS: Final = 60.0
+_OPTIMISE_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 _log = get_logger(__name__)
 
@@ -138,6 +142,8 @@ class Worker:
     refresh: ImageRefreshes
     refresh_interval_seconds: float
     """How often images are refreshed; 0 is never."""
+    optimised: OptimisedPythons | None
+    """Compiles Pythons with a profile while there is nothing to do; None if it must not."""
 
     async def run(self) -> None:
         """Work until cancelled; builds that run then go back into the queue."""
@@ -159,6 +165,8 @@ class Worker:
                 tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
                 if self.refresh_interval_seconds > 0:
                     tasks.create_task(repeat("refresh", self._refresh, seconds=_REFRESH_POLL_SECONDS))
+                if self.optimised is not None:
+                    tasks.create_task(repeat("optimised Pythons", self._optimise, seconds=_OPTIMISE_SECONDS))
                 tasks.create_task(self.take_builds.run(), name="builds")
                 tasks.create_task(
                     self.calls.run(self.take_builds.wake, lanes=lanes, name=self.registration.name), name="calls"
@@ -189,6 +197,11 @@ class Worker:
     async def _refresh(self) -> None:
         """Refresh images when it is time; builds continue meanwhile, because each knows its image by its id."""
         await self.refresh.run_if_due(self.refresh_interval_seconds)
+
+    async def _optimise(self) -> None:
+        """Compile a Python with a profile if there is nothing else to do; it takes no slot of a build."""
+        if self.optimised is not None:
+            await self.optimised.run_if_idle(is_idle=self.take_builds.is_idle)
 
     async def _report(self) -> None:
         await self.fleet.report_worker(
@@ -289,6 +302,7 @@ def make_worker(backends: Backends) -> Worker:
         keep_key=keys.refresh,
         pack_logs=PostgresLogPacking(database),
         refresh_interval_seconds=settings.refresh_interval_hours * 3600,
+        optimised=None if settings.optimised_python is OptimisedMode.OFF else optimised_pythons(parts),
     )
 
 

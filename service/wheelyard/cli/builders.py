@@ -20,7 +20,14 @@ from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import ImageUpkeep
-from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_sources, image_upkeep
+from wheelyard.assembly.images import (
+    image_builder,
+    image_inventory,
+    image_pruning,
+    image_sources,
+    image_upkeep,
+    optimised_pythons,
+)
 from wheelyard.assembly.parts import Parts, read_catalogue
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.problem import ExitCode
@@ -43,11 +50,17 @@ from wheelyard.settings import load_settings
 T = TypeVar("T")
 
 
-def build_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
-    """Make a suite's builder image and runtime image, and print their ids."""
+def build_images(suite: str | None, *, python: str | None, optimised: bool, as_json: bool) -> ExitCode:
+    """Make a suite's builder image and runtime image, with an optimised Python if wanted, and print their ids."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.default_python
     images = image_builder(parts)
+    if optimised:
+        pythons = optimised_pythons(parts)
+        with_progress(
+            f"optimised Python {version} of {chosen}",
+            lambda on_line: pythons.reporting_to(on_line).run_now(chosen, version),
+        )
     builder = with_progress(
         f"builder of {chosen}", lambda on_line: images.reporting_to(on_line).ensure_builder(chosen, python=version)
     )
@@ -95,7 +108,9 @@ _ID_DIGITS = 12
 
 def list_builders(*, as_json: bool) -> ExitCode:
     """Print the catalogue's suites and this host's images of them."""
-    builders = asyncio.run(image_inventory(Parts(load_settings())).describe())
+    inventory = image_inventory(Parts(load_settings()))
+    builders = asyncio.run(inventory.describe())
+    failed = asyncio.run(inventory.failed_optimisations())
     if as_json:
         print_json([asdict(builder) for builder in builders])
         return ExitCode.OK
@@ -107,6 +122,8 @@ def list_builders(*, as_json: bool) -> ExitCode:
             note(f"warning: {builder.suite}: {builder.warning}")
     for image in (image for builder in builders for image in builder.images if image.stands_in):
         note(f"warning: {image.name} is used as a fallback, because its successor could not be made: {image.stands_in}")
+    for one in failed:
+        note(f"warning: Python {one.python} of {one.suite} stays as it was compiled first: {one.reason}")
     if not any(builder.images for builder in builders):
         note("no images yet: 'wheelyard builders build' or the first build makes them")
     return ExitCode.OK
@@ -141,7 +158,7 @@ def image_table(builders: Sequence[BuilderStatus], *, now: datetime) -> Table:
 def _state(image: ImageSummary) -> str:
     if image.stands_in:
         return "fallback"
-    return "" if image.current else "outdated"
+    return ("optimised" if image.optimised else "") if image.current else "outdated"
 
 
 def format_age(seconds: float) -> str:

@@ -34,20 +34,37 @@ async def prepare(job: Job, tools: Tools) -> Job:
     The runtime image has nothing more than what the recipe requires of every host of the wheel.
     """
     job = await foresee(job, tools)
+    # On a new host both take half a minute after the Python is compiled.
+    foreseen = job.claim.order.recipe.test_apt
+    making = asyncio.create_task(_runtime_of(job, tools))
     try:
-        job, builder = await prepare_builder(job, tools, await _read_pyproject(job, tools))
+        job, builder = await _builder_with_foresight(job, tools)
+        is_same = job.claim.order.recipe.test_apt == foreseen
+        runtime = await (making if is_same else _runtime_of(job, tools))
+    finally:
+        making.cancel()
+        await asyncio.gather(making, return_exceptions=True)
+    await job.note(f"builder image {builder}")
+    await job.note(f"runtime image {runtime}")
+    return job.knowing(images=PreparedImages(builder=builder, runtime=runtime))
+
+
+async def _builder_with_foresight(job: Job, tools: Tools) -> tuple[Job, str]:
+    """Return the builder; if it cannot be made with the packages that were foreseen, the one without them."""
+    try:
+        return await prepare_builder(job, tools, await _read_pyproject(job, tools))
     except (ImageBuildFailedError, PackageUnknownError):
         if not is_foresight(job):
             raise
         job = await without_foresight(job)
-        job, builder = await prepare_builder(job, tools, await _read_pyproject(job, tools))
+        return await prepare_builder(job, tools, await _read_pyproject(job, tools))
+
+
+async def _runtime_of(job: Job, tools: Tools) -> str:
     order = job.claim.order
-    runtime = await tools.images.runtime(
+    return await tools.images.runtime(
         suite=order.builder, python=order.target.python, apt=order.recipe.test_apt, log=job.log
     )
-    await job.note(f"builder image {builder}")
-    await job.note(f"runtime image {runtime}")
-    return job.knowing(images=PreparedImages(builder=builder, runtime=runtime))
 
 
 async def prepare_builder(

@@ -51,6 +51,11 @@ class TakeBuilds:
         """False once it drains."""
         return not self._closed
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no build runs here."""
+        return not self._running
+
     async def wake(self) -> None:
         """Look into the queue now; return when there is room again, so that a full worker answers no more calls."""
         self._called.set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.images.build import select_stages
+from wheelyard.adapters.images.build import fill_in_arguments, select_stages
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
@@ -66,3 +66,25 @@ def test_comment_makes_no_image_anew() -> None:
     for define in (python_definition, runtime_definition, builder_definition):
         digests = [define(catalogue, one, suite="bookworm", python="3.13") for one in (facts, said, done)]
         assert digests[0] == digests[1] != digests[2]
+
+
+def test_arguments_become_parts_of_the_commands_that_use_them() -> None:
+    text = (
+        "ARG BASE\nFROM ${BASE} AS one\nARG A\nRUN set -eu; \\\n    echo ${A}\n"
+        "ARG B=2\nENV P=/${A}/${B}:${HOME}\nRUN echo\n"
+        "FROM one AS two\nRUN echo ${A}\n"
+    )
+    assert fill_in_arguments(text, {"A": "it's", "BASE": "b:1"}) == (
+        "ARG BASE\nFROM ${BASE} AS one\nRUN export A='it'\"'\"'s'; set -eu; \\\n    echo ${A}\n"
+        "ENV P=/it's/2:${HOME}\nRUN export A='it'\"'\"'s' B=2; echo\n"
+        "FROM one AS two\nRUN echo ${A}\n"
+    )
+
+
+def test_another_revision_is_another_command_for_every_stage_that_installs_packages() -> None:
+    one, other = (fill_in_arguments(DOCKERFILE, {"REVISION": revision}) for revision in ("", "20261203T000000"))
+    for stage in ("base", "bare", "toolchain", "python"):
+        texts = [text.partition(f" AS {stage}\n")[2].partition("\nFROM ")[0] for text in (one, other)]
+        commands = [next(line for line in text.splitlines() if line.startswith("RUN ")) for text in texts]
+        assert commands[0] != commands[1]
+    assert "\nARG REVISION" not in one

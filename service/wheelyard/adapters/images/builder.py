@@ -8,11 +8,11 @@ import asyncio
 import copy
 import functools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
@@ -23,12 +23,14 @@ from wheelyard.adapters.images.context import ContextFile, certificate_files
 from wheelyard.adapters.images.external import ExternalPlan, fetch_external, plan_external
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.names import find_image, list_images
+from wheelyard.adapters.images.optimise import Effort, make_optimised, script_texts
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
 from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
-from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite
+from wheelyard.domain.catalogue.definition import DefinitionFacts, can_be_optimised, own_suite, runtime_suite
 from wheelyard.domain.catalogue.images import ImageName, ImageRecord
+from wheelyard.domain.catalogue.optimisation import OptimisedMode, PythonChoice, find_lagging
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
 from wheelyard.domain.packaging.target import uv_platform
@@ -46,6 +48,9 @@ from wheelyard.memory_cache import MemoryCache
 _KEPT_CONTENTS: Final = 64
 
 _PRE_RELEASE: Final = re.compile(r"(?:a|b|rc)[0-9]+$")
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class ImageBuilder:
@@ -68,6 +73,7 @@ class ImageBuilder:
         self._catalogue = catalogue
         self._builders_dir = builders_dir
         self._revision = ""
+        self._kept: str | None = None
         self._sources = ImageSources(cache_dir=cache_dir, options=options)
 
     def reporting_to(self, report: LineCallback) -> Self:
@@ -77,11 +83,19 @@ class ImageBuilder:
         other._sources = self._sources.reporting_to(report)  # noqa: SLF001  its own kind
         return other
 
-    def revised(self, revision: str) -> Self:
-        """Return an ImageBuilder for images that replace those of the same definition once ``adopt`` is called."""
+    def revised(self, revision: str, *, kept: str | None = None) -> Self:
+        """Return an ImageBuilder for images that will replace those of the same definition.
+
+        ``kept`` is the revision whose system packages they keep; None: they get those of today.
+        """
         other = copy.copy(self)
-        other._revision = revision  # noqa: SLF001  its own kind
+        other._revision, other._kept = revision, kept  # noqa: SLF001  its own kind
         return other
+
+    @property
+    def revision(self) -> str:
+        """Tells the names of the images that it makes from those in use; empty if it makes those in use."""
+        return self._revision
 
     async def ensure_base(self, suite: str) -> str:
         """Return the id of a suite's base image, made if it is missing. The service's own images may start from it."""
@@ -98,8 +112,7 @@ class ImageBuilder:
         async with self.run.look_up(plan.builder_name(chosen)) as found:
             if found:
                 return found.id
-            pythons = await self._ensure_pythons(plan, chosen)
-            wheels = await self._fetch_tools(plan.entry)
+            pythons, wheels = await _both(self._ensure_pythons(plan, chosen), self._fetch_tools(plan.entry))
             parts = Parts(base=await self._ensure_base(plan), pythons=pythons, wheels=wheels)
             return (await self._finish(plan, plan.builder_build(chosen, parts), parts)).id
 
@@ -130,7 +143,7 @@ class ImageBuilder:
             return tuple([await self.builder_name(suite, python) for python in entry.pythons])
         plan = await self.plan(suite)
         pythons = dict.fromkeys((*plan.entry.pythons, self._catalogue.tools.python))
-        kinds = (plan.builder_name, plan.runtime_name, plan.python_name, plan.pythons_name)
+        kinds = (plan.builder_name, plan.runtime_name, plan.python_name, plan.pythons_name, plan.optimised_name)
         return (plan.base().name, *(name(python) for python in pythons for name in kinds))
 
     def pythons(self, suite: str) -> tuple[str, ...]:
@@ -242,6 +255,8 @@ class ImageBuilder:
             tools_lock=(self._builders_dir / "tools.lock").read_text(),
             architecture=self.run.options.architecture,
             environment=self.run.options.definition(),
+            compile_script=(self._builders_dir / "compile_python.sh").read_text(),
+            optimise_scripts=script_texts(self._builders_dir),
         )
 
     async def plan(self, suite: str) -> SuitePlan:
@@ -259,6 +274,7 @@ class ImageBuilder:
             facts=await self.definition_facts(),
             suite=suite,
             revision=self._revision,
+            kept=self._kept,
             certificates=await asyncio.to_thread(_read_certificates, self.run.options.ca_bundle),
         )
 
@@ -274,10 +290,80 @@ class ImageBuilder:
             return found or await make_base(self.run, request)
 
     async def _ensure_python(self, plan: SuitePlan, python: str) -> PythonImage:
-        name = plan.python_name(python)
-        async with self.run.look_up(name) as found:
-            labels = (found or await self._compile(plan, python)).labels
-        return PythonImage(tag=name.tag, sources=((labels["python-version"], labels["python-sha256"]),))
+        name = plan.optimised_name(python)
+        image = await find_image(self.run.engine, name.tag, name.definition)
+        if image is None:
+            image = await self._ensure_quick(plan, python)
+            if self.run.options.optimised is OptimisedMode.NOW and can_be_optimised(plan.catalogue, plan.facts, python):
+                image = await self._optimise_now(plan, python, quick=image)
+        source = (image.labels["python-version"], image.labels["python-sha256"])
+        optimised = tuple(filter(None, [image.labels.get("optimised", "")]))
+        return PythonImage(tag=image.name, sources=(source,), optimised=optimised)
+
+    async def _ensure_quick(self, plan: SuitePlan, python: str) -> ImageRecord:
+        async with self.run.look_up(plan.python_name(python)) as found:
+            return found or await self._compile(plan, python)
+
+    async def _optimise_now(self, plan: SuitePlan, python: str, *, quick: ImageRecord) -> ImageRecord:
+        """Return the optimised Python; the quick one if it cannot be made, because a wheel needs only that."""
+        try:
+            return await self._optimise(plan, python, quick=quick, effort=Effort(is_background=False))
+        except ImageBuildFailedError as error:
+            self.run.report(f"warning: {python} stays as it was compiled first: {error.summary}")
+            return quick
+
+    async def optimise(self, suite: str, python: str, *, effort: Effort) -> ImageRecord:
+        """Return the image with an optimised Python, made if it is missing; no other image has it yet.
+
+        Raises:
+            NotFoundError: There is no such suite or Python, or it cannot be optimised.
+            ImageBuildFailedError: It does not compile, differs for extension modules, or fails its tests.
+        """
+        plan = await self.plan(suite)
+        _check_python(plan, python)
+        if not can_be_optimised(plan.catalogue, plan.facts, python):
+            raise NotFoundError(kind="Python to optimise", name=python, where=f"on {plan.facts.architecture}")
+        return await self._optimise(plan, python, quick=await self._ensure_quick(plan, python), effort=effort)
+
+    async def _optimise(self, plan: SuitePlan, python: str, *, quick: ImageRecord, effort: Effort) -> ImageRecord:
+        async with self.run.look_up(plan.optimised_name(python)) as found:
+            if found:
+                return found
+            sha256 = quick.labels["python-sha256"]
+            sources = tuple(one for one in plan.python(python).source if one.sha256 == sha256)
+            entry = plan.python(python).model_copy(update={"source": sources})
+            _, archive = await self._fetch_source(entry, await self._ensure_base(plan))
+            return await make_optimised(
+                self.run, plan, python, quick=quick, source=archive, builders_dir=self._builders_dir, effort=effort
+            )
+
+    async def optimised_choices(self, suites: Iterable[str]) -> tuple[PythonChoice, ...]:
+        """Return the Pythons of suites that this host has compiled quickly, in the suites' order."""
+        there = {image.definition for image in await self.list_images()}
+        choices = list[PythonChoice]()
+        for suite in suites:
+            if isinstance(self._catalogue.suite.get(suite), ImageSuite):
+                continue
+            plan = await self.plan(suite)
+            for python in dict.fromkeys((self._catalogue.tools.python, *plan.entry.pythons)):
+                definition = plan.optimised_name(python).definition
+                is_there = plan.python_name(python).definition in there
+                if is_there and can_be_optimised(self._catalogue, plan.facts, python):
+                    choices.append(PythonChoice(suite=suite, python=python, definition=definition))
+        return tuple(choices)
+
+    async def lagging(self, suite: str, image: ImageRecord) -> tuple[str, ...]:
+        """Return the Pythons of a builder or a runtime whose optimised successor this host has, but not the image."""
+        plan = await self.plan(suite)
+        known = {*plan.entry.pythons, self._catalogue.tools.python}
+        held = [python for python in image.labels.get("python", "").split(",") if python in known]
+        names = {python: plan.optimised_name(python) for python in held}
+        made = {
+            python
+            for python, name in names.items()
+            if await find_image(self.run.engine, name.tag, name.definition) is not None
+        }
+        return find_lagging(held, has=image.labels.get("optimised", "").split(","), made=made)
 
     async def _compile(self, plan: SuitePlan, python: str) -> ImageRecord:
         base = await self._ensure_base(plan)
@@ -289,11 +375,13 @@ class ImageBuilder:
         compiled = [await self._ensure_python(plan, one) for one in plan.pythons(python)]
         if len(compiled) == 1:
             return compiled[0]
-        name = plan.pythons_name(python)
+        optimised = tuple(one for image in compiled for one in image.optimised)
+        name = plan.pythons_name(python, optimised)
         async with self.run.look_up(name) as found:
             if found is None:
-                await self.run.build(plan.pythons_build(python, [image.tag for image in compiled]))
-        return PythonImage(tag=name.tag, sources=tuple(source for image in compiled for source in image.sources))
+                await self.run.build(plan.pythons_build(python, [image.tag for image in compiled], optimised))
+        sources = tuple(source for image in compiled for source in image.sources)
+        return PythonImage(tag=name.tag, sources=sources, optimised=optimised)
 
     async def _fetch_source(self, python: Python, base: ImageRecord) -> tuple[PythonSource, Path]:
         """Return the newest available release, checked by its hash; raise DownloadFailedError if there is none."""
@@ -357,6 +445,17 @@ def source_mirrors(source: PythonSource, *, apt: str | None, mirror: str | None)
     own = [f"{mirror.rstrip('/')}/{folder}/{source.file}"] if mirror else []
     usable = (one for one in source.mirrors if apt or APT_MIRROR not in one)
     return tuple(dict.fromkeys((*own, *(one.replace(APT_MIRROR, (apt or "").rstrip("/")) for one in usable))))
+
+
+async def _both(first: Coroutine[None, None, A], second: Coroutine[None, None, B]) -> tuple[A, B]:
+    """Return what both return; when one fails, the other is cancelled. They share no processor: one only downloads."""
+    tasks = asyncio.create_task(first), asyncio.create_task(second)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _check_python(plan: SuitePlan, python: str) -> None:

@@ -8,10 +8,13 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.fallback import FallbackFile
 from wheelyard.adapters.images.names import list_images
+from wheelyard.adapters.images.optimised import OptimisationFile
 from wheelyard.adapters.images.reports import PendingFile, RefreshReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
-from wheelyard.domain.catalogue.definition import current_definitions
+from wheelyard.domain.catalogue.definition import DefinitionFacts, current_definitions, optimised_definition
+from wheelyard.domain.catalogue.optimisation import Optimisation
 from wheelyard.domain.catalogue.status import BuilderStatus, EngineImages, describe_builders, summarise_images
+from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import EngineCommandError
 
 
@@ -25,10 +28,24 @@ class ImageInventory:
         self._pending = PendingFile(folder / "pending.json")
         self._reports = RefreshReports(folder / "refreshes")
         self._fallbacks = FallbackFile(folder / "stand-ins.json")
+        self._optimised = OptimisationFile(folder)
 
     async def describe(self) -> tuple[BuilderStatus, ...]:
         """Return the status of each suite; raise EngineUnavailableError."""
         return describe_builders(self._catalogue, [await self.look()])
+
+    async def failed_optimisations(self) -> tuple[Optimisation, ...]:
+        """Return the compilations with a profile that failed and are not tried again."""
+        past = await asyncio.to_thread(self._optimised.read)
+        facts = await self._images.definition_facts()
+        return tuple(one for one in past if one.is_over and one.definition == self._definition_of(one, facts))
+
+    def _definition_of(self, one: Optimisation, facts: DefinitionFacts) -> str | None:
+        """Return what an optimised Python is defined by now; None if the catalogue no longer has it."""
+        entry = self._catalogue.suite.get(one.suite)
+        if not isinstance(entry, Suite) or one.python not in {*entry.pythons, self._catalogue.tools.python}:
+            return None
+        return optimised_definition(self._catalogue, facts, suite=one.suite, python=one.python)
 
     async def look(self) -> EngineImages:
         """Return the images that this host's engine has; raise EngineUnavailableError."""

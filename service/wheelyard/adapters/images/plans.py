@@ -1,5 +1,6 @@
 """What the engine is to build for each image of a suite, as data."""
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from wheelyard.domain.catalogue.definition import (
     builder_definition,
     builder_pythons,
     environment_definition,
+    optimised_definition,
     own_suite,
     python_definition,
     pythons_definition,
@@ -40,6 +42,8 @@ class PythonImage:
     tag: str
     sources: tuple[tuple[str, str], ...]
     """The full version and the source's sha256 of each."""
+    optimised: tuple[str, ...] = ()
+    """Those that were compiled with a profile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +65,8 @@ class SuitePlan:
     suite: str
     revision: str = ""
     """Set while images are made that will replace those of the same definition."""
+    kept: str | None = None
+    """Revision of the image whose system packages the successor keeps. None: it gets those of today."""
     certificates: tuple[ContextFile, ...] = field(default=())
     """The operator's certificates."""
 
@@ -84,7 +90,7 @@ class SuitePlan:
             definition=base_definition(self.catalogue, self.facts, suite=self.suite),
             source_date_epoch=self.catalogue.source_date_epoch,
             entry=self.entry,
-            revision=self.revision,
+            revision=self.revision if self.kept is None else "",
         )
 
     def python_name(self, python: str) -> ImageName:
@@ -92,9 +98,17 @@ class SuitePlan:
         definition = python_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"python-{self.suite}-{python}", definition=definition)
 
-    def pythons_name(self, python: str) -> ImageName:
+    def optimised_name(self, python: str) -> ImageName:
+        """Return the name of the image with the same Python, compiled again with a profile."""
+        definition = optimised_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"optimised-{self.suite}-{python}", definition=definition)
+
+    def pythons_name(self, python: str, optimised: Sequence[str] = ()) -> ImageName:
         """Return the name of the image that joins the compiled Pythons of one builder."""
         definition = pythons_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        if optimised:
+            parts = "".join(self.optimised_name(one).definition for one in optimised)
+            definition = hashlib.sha256(f"{definition}{parts}".encode()).hexdigest()
         return ImageName(name=f"pythons-{self.suite}-{python}", definition=definition)
 
     def runtime_name(self, python: str) -> ImageName:
@@ -115,17 +129,31 @@ class SuitePlan:
             tag=name.tag,
             labels={"role": "python", **self._labels(name, base), **labels},
             dockerfile=self.facts.dockerfile,
-            files=(ContextFile(name="sources/python.tar", content=archive), *self.certificates),
+            files=(
+                ContextFile(name="python.tar", content=archive),
+                ContextFile(name="compile_python.sh", content=self.facts.compile_script.encode()),
+                *self.certificates,
+            ),
             folders=(_CERTIFICATES,),
             target="python",
             build_args=self._build_args(python, base),
         )
 
-    def pythons_build(self, python: str, compiled: Sequence[str]) -> ImageBuild:
+    def optimised_build(self, python: str, *, quick: ImageRecord, archive: Path) -> ImageBuild:
+        """Return the build of the image that has an optimised Python, a tar, in the place of the quick one."""
+        name = self.optimised_name(python)
+        return ImageBuild(
+            tag=name.tag,
+            labels={**quick.labels, "definition": name.definition, "optimised": python},
+            dockerfile=f"FROM {quick.name}\nRUN rm -rf /opt/python/{python}\nADD python.tar /\n",
+            files=(ContextFile(name="python.tar", content=archive),),
+        )
+
+    def pythons_build(self, python: str, compiled: Sequence[str], optimised: Sequence[str] = ()) -> ImageBuild:
         """Return the build that joins compiled Pythons, each of its own image: a new one does not recompile others."""
         first, *others = compiled
         copies = "".join(f"COPY --from={image} /opt/python /opt/python\n" for image in others)
-        name = self.pythons_name(python)
+        name = self.pythons_name(python, optimised)
         labels = {"role": "pythons", "python": ",".join(self.pythons(python)), "definition": name.definition}
         return ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {first}\n{copies}")
 
@@ -147,9 +175,12 @@ class SuitePlan:
         self, target: str, name: ImageName, parts: Parts, *, python: str, labels: Mapping[str, str]
     ) -> ImageBuild:
         versions = ",".join(version for version, _ in parts.pythons.sources)
+        built = {"python-version": versions}
+        if parts.pythons.optimised:
+            built["optimised"] = ",".join(parts.pythons.optimised)
         return ImageBuild(
             tag=name.tag,
-            labels={"role": target, **self._labels(name, parts.base), **labels, "python-version": versions},
+            labels={"role": target, **self._labels(name, parts.base), **labels, **built},
             dockerfile=self.facts.dockerfile,
             files=(
                 ContextFile(name="tools.lock", content=self.facts.tools_lock.encode()),
@@ -170,13 +201,14 @@ class SuitePlan:
             "archive-dates": base.labels.get("archive-dates", ""),
             "definition": name.definition,
         }
-        return {**labels, "revision": name.revision} if name.revision else labels
+        revision = name.revision if self.kept is None else self.kept
+        return {**labels, "revision": revision} if revision else labels
 
     def _build_args(self, python: str, base: ImageRecord) -> dict[str, str]:
         packages = self.entry.packages
         return {
             "BASE": base.tags[0],
-            "REVISION": self.revision,
+            "REVISION": self.revision if self.kept is None else self.kept,
             "RUNTIME_PACKAGES": " ".join(packages.runtime),
             "BUILD_PACKAGES": " ".join(packages.build),
             "PYTHON_PACKAGES": " ".join(packages.python),

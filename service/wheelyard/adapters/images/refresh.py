@@ -197,6 +197,42 @@ class ImageUpkeep:
         await self._look_again(suite)
         return reports
 
+    async def adopt(self, suite: str) -> tuple[str, ...]:
+        """Make successors of the images that lack an optimised Python which is there, and return the images' names.
+
+        They keep their system packages, as far as the engine still has those in its cache. The old images stay in use
+        until all of a suite's are complete.
+
+        Raise OperatorError if one cannot be made; the old images then stay in use.
+        """
+        if not await self._images.base_names(suite):
+            return ()
+        present = await self._present(suite, self._images)
+        lagging = [one.record for one in present if await self._images.lagging(suite, one.record)]
+        revision = self._clock().strftime("%Y%m%dT%H%M%S")
+        names: list[ImageName] = []
+        for kept in dict.fromkeys(record.labels.get("revision", "") for record in lagging):
+            chosen = {record.id for record in lagging if record.labels.get("revision", "") == kept}
+            names += await self._adopt(suite, self._images.revised(revision, kept=kept), chosen)
+        return tuple(name.current_tag for name in names)
+
+    async def _adopt(self, suite: str, images: ImageBuilder, chosen: Collection[str]) -> list[ImageName]:
+        present = [one for one in await self._present(suite, images) if one.record.id in chosen]
+        extensions = find_extensions(await images.list_images(), chosen)
+        found = {image.id: ImageRefresh(image=image.name, pending=()) for image in extensions}
+        renewal = _Renewal(images=images, revision=images.revision, found=found)
+        try:
+            for one in present:
+                await renewal.make(one)
+            last_uses = await self._pruning.last_uses(extensions)
+            await renewal.extend(extensions, warm=find_warm(extensions, last_uses, now=self._clock()))
+            for name in renewal.names:
+                await self._take_over(name)
+        finally:
+            for name in renewal.names:
+                await images.run.engine.run(["image", "rm", name.tag], check=False)
+        return renewal.names
+
     async def last_report(self, suite: str) -> RefreshReport | None:
         """Return the report of the last refresh that changed images; None if there was none."""
         return await asyncio.to_thread(self._reports.read, suite)

@@ -36,6 +36,10 @@ class DefinitionFacts:
     """Architecture of the images, such as ``x86_64``."""
     environment: tuple[tuple[str, str], ...] = ()
     """Inputs of the operator, such as a package mirror or the digest of a CA bundle."""
+    compile_script: str = ""
+    """Text of builders/compile_python.sh."""
+    optimise_scripts: tuple[str, ...] = ()
+    """Texts of builders/optimise_python.sh and what it calls."""
 
     @property
     def instructions(self) -> str:
@@ -68,7 +72,27 @@ def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: st
     sources = [source.sha256 for source in entry.source]
     packages = own_suite(catalogue, suite).packages.model_dump()
     stages = facts.instructions.partition(_AFTER_PYTHON)[0]
-    return _digest("python", base, stages, sources, entry.configure, packages)
+    script = [_COMMENT.sub("", facts.compile_script)] if facts.compile_script else []
+    return _digest("python", base, stages, sources, entry.configure, packages, *script)
+
+
+def optimised_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Return the digest of a Python that is compiled again with a profile: a sha256 in hexadecimal.
+
+    No builder or runtime has it in its own definition: wheels do not depend on it.
+    """
+    compiled = python_definition(catalogue, facts, suite=suite, python=python)
+    return _digest("optimised", compiled, [_COMMENT.sub("", text) for text in facts.optimise_scripts])
+
+
+def can_be_optimised(catalogue: Catalogue, facts: DefinitionFacts, python: str) -> bool:
+    """Return whether a Python is compiled again with a profile.
+
+    Those without a GIL and those for other machines than x86_64 are not yet. One whose options already have it
+    never is.
+    """
+    is_plain = "--enable-optimizations" not in catalogue.cpython(python).configure
+    return is_plain and facts.architecture == "x86_64" and not python.endswith("t")
 
 
 def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:

@@ -39,6 +39,8 @@ class ImageSummary:
     """Host of the worker that reported it."""
     stands_in: str = ""
     """Why it is a fallback image: its successor could not be made. Empty if it is not one."""
+    optimised: str = ""
+    """Those of its Pythons that were compiled with a profile, separated by commas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +121,7 @@ def _summarise(image: ImageRecord, *, is_current: bool, stands_in: str) -> Image
         current=is_current,
         added=",".join(part for part in added if part),
         stands_in=stands_in,
+        optimised=labels.get("optimised", ""),
     )
 
 
