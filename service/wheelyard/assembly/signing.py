@@ -108,16 +108,17 @@ def rotate_authority(settings: Settings) -> Path:
         The folder of the former one.
 
     Raises:
-        AuthorityUnusableError: this service has no authority of its own here.
+        AuthorityUnusableError: the settings name the authority.
     """
     certificate, key = authority_files(settings)
-    if settings.authority_certificate is not None or not certificate.exists():
+    if settings.authority_certificate is not None:
         raise AuthorityUnusableError(
-            reason="only an authority that the service made on this host is replaced by this command"
+            reason="the settings name it, so this command cannot replace it: name another one there"
         )
     former = certificate.parent / f"former-{_now():%Y%m%dT%H%M%SZ}"
-    former.mkdir(mode=0o700)
+    former.mkdir(mode=0o700, parents=True)
     for file in (key, certificate):
-        file.rename(former / file.name)
+        if file.exists():  # not after the folder was lost
+            file.rename(former / file.name)
     make_authority(certificate, key, name=settings.authority_name, now=_now())
     return former
