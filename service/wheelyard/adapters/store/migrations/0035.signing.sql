@@ -1,5 +1,5 @@
 -- Signed provenance of files (docs/decisions/0058). The keys themselves are never in the database.
--- depends: 0033.sdist_uploads
+-- depends: 0034.campaigns
 
 alter table wheels add column provenance bytea;
 alter table wheels add column provenance_sha256 text generated always as (encode(sha256(provenance), 'hex')) stored;
