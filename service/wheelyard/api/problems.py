@@ -143,6 +143,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RecipesUnavailableError: 503,
     errors.GitUnavailableError: 502,
     errors.HashMismatchError: 502,
+    errors.SourcesIncompleteError: 503,
     errors.ImageBuildFailedError: 500,
     errors.ServiceNotInstalledError: 500,
     errors.ServiceStartError: 503,
