@@ -77,6 +77,11 @@ test-images: setup ## Make a runtime image twice and compile Python twice, compa
 test-pythons: setup ## Compile a free-threaded Python, and build and prove wheels for it, in some minutes
 	@$(VENV)/pytest tests/integration/test_free_threaded.py -m slow_pythons
 
+# Not a part of continuous integration: the emulated images alone take it some minutes.
+.PHONY: test-arm
+test-arm: setup ## Emulate aarch64 (packages qemu-user-static, binfmt-support): cross-compile CPython, build four projects
+	@$(VENV)/pytest tests/integration/test_cross_compilation.py tests/acceptance/test_emulated.py -m slow_arm
+
 .PHONY: test-engines
 test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes
 	@$(VENV)/pytest tests/integration/test_engines.py -m slow_engines

@@ -12,12 +12,14 @@ from typing import TypeVar
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from wheelyard.adapters.host.emulation import check_emulator
 from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import ImageUpkeep
-from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_upkeep
+from wheelyard.assembly.images import architectures_of, image_builder, image_inventory, image_pruning, image_upkeep
 from wheelyard.assembly.parts import Parts
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.problem import ExitCode
@@ -32,11 +34,11 @@ from wheelyard.settings import load_settings
 T = TypeVar("T")
 
 
-def build_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
+def build_images(suite: str | None, *, python: str | None, architecture: str | None, as_json: bool) -> ExitCode:
     """Make a suite's builder image and runtime image, and print their ids."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.settings.default_python
-    images = image_builder(parts)
+    images = builder_on(parts, architecture)
     builder = with_progress(
         f"builder of {chosen}", lambda on_line: images.reporting_to(on_line).ensure_builder(chosen, python=version)
     )
@@ -45,10 +47,26 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
         lambda on_line: images.reporting_to(on_line).ensure_runtime(chosen, version),
     )
     if as_json:
-        print_json({"suite": chosen, "python": version, "builder": builder, "runtime": runtime})
+        machine = images.run.options.architecture
+        print_json(
+            {"suite": chosen, "python": version, "architecture": machine, "builder": builder, "runtime": runtime}
+        )
     else:
         output().print(f"builder {builder}\nruntime {runtime}", soft_wrap=True)
     return ExitCode.OK
+
+
+def builder_on(parts: Parts, architecture: str | None) -> ImageBuilder:
+    """Return the builder of images for an architecture, by default this machine's.
+
+    Raises:
+        EmulatorMissingError: The kernel cannot run programs of that architecture.
+    """
+    images = image_builder(parts)
+    if architecture is None or architecture == platform.machine():
+        return images
+    check_emulator(architecture)
+    return images.on(architecture)
 
 
 def warn_about(parts: Parts, suite: str) -> None:
@@ -145,11 +163,13 @@ def format_age(seconds: float) -> str:
 def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
     """Refresh the images of this host, or only look for updates, and print what changed."""
     parts = Parts(load_settings())
-    upkeep = image_upkeep(parts)
     reports: list[ImageRefresh] = []
-    for name in [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites):
-        warn_about(parts, name)
-        reports += with_progress(f"updates of {name}", functools.partial(_refresh, upkeep, name, check_only=check_only))
+    for architecture in architectures_of(parts):
+        upkeep = image_upkeep(parts, architecture)
+        for name in [suite] if suite else list(parts.catalogue.on(architecture).buildable_suites):
+            warn_about(parts, name)
+            make = functools.partial(_refresh, upkeep, name, check_only=check_only)
+            reports += with_progress(f"updates of {name} on {architecture}", make)
     if as_json:
         print_json([asdict(report) for report in reports])
         return ExitCode.OK
@@ -171,7 +191,7 @@ async def _refresh(
 def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
     """Print what the last refresh of each suite, or of one suite, changed on this host."""
     parts = Parts(load_settings())
-    upkeep = image_upkeep(parts)
+    upkeep = image_upkeep(parts, platform.machine())
     suites = [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites)
     kept = {name: asyncio.run(upkeep.last_report(name)) for name in suites}
     if as_json:
@@ -204,11 +224,12 @@ def change_table(reports: Sequence[ImageRefresh]) -> Table:
     return table
 
 
-def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
+def check_images(suite: str | None, *, python: str | None, architecture: str | None, as_json: bool) -> ExitCode:
     """Test a suite's images against the contract of images; make them first if they are missing."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.settings.default_python
-    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(parts, chosen, version, on_line))
+    images = builder_on(parts, architecture)
+    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(images, chosen, version, on_line))
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
     else:
@@ -217,8 +238,9 @@ def check_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     return ExitCode.OK if all(report.passed for report in reports) else ExitCode.OPERATOR
 
 
-async def _check(parts: Parts, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
-    images, engine = image_builder(parts).reporting_to(on_line), parts.engine
+async def _check(made_by: ImageBuilder, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
+    images = made_by.reporting_to(on_line)
+    engine = images.run.engine
     ids = [await images.ensure_builder(suite, python=python), await images.ensure_runtime(suite, python)]
     found = [await find_image(engine, one) for one in ids]
     probes = data_path("builders") / "probes"

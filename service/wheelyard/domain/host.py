@@ -101,5 +101,7 @@ class HostFacts:
     port: PortFacts
     postgres: Probe
     """The embedded PostgreSQL's program."""
+    emulators: tuple[Probe, ...] = ()
+    """For each architecture that this host is to emulate, whether its kernel runs such a program."""
     git: Probe | None = None
     """The program that fetches sources in git; None if no host is allowed for them."""

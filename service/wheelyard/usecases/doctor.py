@@ -6,6 +6,7 @@ from typing import Final
 
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
+from wheelyard.errors import EmulatorMissingError
 from wheelyard.settings import Settings
 
 _COMFORT_BYTES: Final = 10 << 30
@@ -44,6 +45,7 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         judge_address("upstream index", facts.upstream_index, "WHEELYARD_UPSTREAM_INDEX_URL"),
         judge_catalogue(facts.catalogue),
         *judge_image_sources(facts, settings),
+        *map(judge_emulator, facts.emulators),
         judge_port(facts.port),
         *judge_database(facts.postgres, settings),
         *judge_git(facts.git),
@@ -218,6 +220,15 @@ def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ..
     if facts.package_mirror is None:
         return (bootstrap, _ok("package mirror", "the distribution's own, not tried"))
     return (bootstrap, judge_address("package mirror", facts.package_mirror, "WHEELYARD_APT_MIRROR"))
+
+
+def judge_emulator(probe: Probe) -> Check:
+    """Judge whether the kernel runs programs of an architecture that this host is to emulate."""
+    if probe.error is None:
+        return _ok("emulation", probe.found)
+    missing = EmulatorMissingError(architecture=probe.found, reason=probe.error)
+    remedy = f"{missing.hint} Builds for this host's own architecture are not affected."
+    return _warn("emulation", f"{probe.found}: {probe.error}", remedy)
 
 
 def judge_port(facts: PortFacts) -> Check:

@@ -25,6 +25,7 @@ class TakeOptions:
     worker: str
     lease_seconds: float
     lanes: tuple[Lane, ...]
+    emulated: tuple[Lane, ...] = ()
     capacity: Capacity
     default: ResourceRequest
     """The share of the capacity that a build gets if it requests none."""
@@ -93,6 +94,7 @@ class TakeBuilds:
             worker=self._options.worker,
             lease_seconds=self._options.lease_seconds,
             lanes=self._options.lanes,
+            emulated=self._options.emulated,
             total=self._options.capacity,
             free=self._free(),
             default=self._options.default,

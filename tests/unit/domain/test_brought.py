@@ -129,3 +129,14 @@ def test_wheel_for_no_python_of_the_catalogue_is_audited_all_the_same(catalogue:
 def test_wheel_for_another_platform_has_no_builder(catalogue: Catalogue, tag: str) -> None:
     with pytest.raises(NoTargetFitsError):
         choose_repairer(catalogue, f"demo-1.0-{tag}.whl", None)
+
+
+def test_wheel_of_another_architecture_is_repaired_there_and_a_pure_one_at_home() -> None:
+    text = (data_path("builders") / "builders.toml").read_text(encoding="utf-8")
+    both = parse_catalogue(text).on("x86_64", "aarch64")
+    foreign, pure = (
+        choose_repairer(both, f"demo-1.0-{tag}.whl", None)
+        for tag in ("cp313-cp313-manylinux_2_36_aarch64", "py3-none-any")
+    )
+    assert (foreign.suite, str(foreign.policy)) == ("bookworm", "manylinux_2_36_aarch64")
+    assert pure.policy.architecture == "x86_64"

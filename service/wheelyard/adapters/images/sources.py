@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,17 @@ class ImageSources:
         wheels = await self._choose_wheels(lock, target)
         fetches = (self.fetch(wheel, mirrors=[wheel.url]) for wheel in wheels)
         return tuple(await asyncio.gather(*fetches))
+
+    def unpack_program(self, wheel: Path, name: str) -> Path:
+        """Return a program among the scripts of a wheel that ``fetch_tools`` has checked. Blocks."""
+        program = self._cache_dir / "programs" / wheel.name / name
+        if not program.exists():
+            with zipfile.ZipFile(wheel) as archive:
+                (member,) = (one for one in archive.namelist() if one.endswith(f".data/scripts/{name}"))
+                data = archive.read(member)
+            program.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(program, data, mode=0o755)
+        return program
 
     async def _choose_wheels(self, lock: Path, target: ToolsTarget) -> tuple[IndexFile, ...]:
         """Ask uv which wheels fit the target, as a PEP 751 lock file. The answer is cached."""

@@ -1,6 +1,6 @@
 """Builds, their attempts and their wheels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -103,6 +103,10 @@ class Failure:
     """What repair had changed in a brought wheel before it was refused, one sentence each."""
     proofs: tuple[ProofResult, ...] = ()
     """How the proof of a brought wheel ended on each target, if it came so far."""
+
+    def with_hint(self, text: str) -> Self:
+        """Return the failure with a further sentence in its hint."""
+        return replace(self, hint=storable(f"{self.hint} {text}".strip())[:_MAX_SUMMARY])
 
     @classmethod
     def of(
