@@ -320,7 +320,7 @@ class Settings(BaseSettings):
     It needs qemu-user and binfmt_misc (``wheelyard doctor`` checks them), and takes such a build only while no active
     worker has that architecture. Default: none."""
 
-    emulation_time_factor: Annotated[float, Field(ge=1)] = 10.0
+    emulation_time_factor: Annotated[float, Field(ge=1)] = 20.0
     """How many times longer a stage may take if it is emulated: the limit of its recipe, or of the operator, times
     this."""
 
