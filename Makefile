@@ -81,6 +81,11 @@ test-signing: setup ## Read attestations with PyPI's models, and sign with a PKC
 test-pythons: setup ## Compile a free-threaded Python and an optimised one, and build and prove wheels, in half an hour
 	@$(VENV)/pytest tests/integration/test_free_threaded.py tests/integration/test_optimised_python.py -m slow_pythons
 
+# Not a part of continuous integration: the emulated images alone take it some minutes.
+.PHONY: test-arm
+test-arm: setup ## Emulate aarch64 (packages qemu-user-static, binfmt-support): cross-compile CPython, build four projects
+	@$(VENV)/pytest tests/integration/test_cross_compilation.py tests/acceptance/test_emulated.py -m slow_arm
+
 .PHONY: test-engines
 test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes
 	@$(VENV)/pytest tests/integration/test_engines.py -m slow_engines

@@ -145,7 +145,7 @@ def _queue(metrics: Metrics) -> Iterator[Metric]:
 
 def _lanes(metrics: Metrics) -> list[Lane]:
     """Return the lanes with a worker or a queued build, so that a lane with an empty queue reports 0."""
-    served = {lane for worker in metrics.workers for lane in worker.registration.lanes}
+    served = {lane for worker in metrics.workers for lane in worker.registration.served}
     return sorted(served | {depth.lane for depth in metrics.queue}, key=str)
 
 

@@ -353,7 +353,16 @@ class Settings(BaseSettings):
 
     architectures: tuple[str, ...] = ()
     """Architectures that wheels can be requested for, as a JSON list such as ``["x86_64", "aarch64"]``. A build for an
-    architecture without a worker waits until there is one. Default: this host's."""
+    architecture without a worker waits until there is one. Default: this host's and those of ``worker_emulates``."""
+
+    worker_emulates: tuple[Literal["aarch64"], ...] = ()
+    """Architectures that this worker also builds for by emulation, as a JSON list: ``["aarch64"]`` on an x86_64 host.
+    It needs qemu-user and binfmt_misc (``wheelyard doctor`` checks them), and takes such a build only while no active
+    worker has that architecture. Default: none."""
+
+    emulation_time_factor: Annotated[float, Field(ge=1)] = 20.0
+    """How many times longer a stage may take if it is emulated: the limit of its recipe, or of the operator, times
+    this."""
 
     worker_slots: Annotated[int, Field(ge=1, le=64)] = 1
     """Maximum number of builds that a worker runs at the same time."""

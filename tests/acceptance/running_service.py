@@ -131,14 +131,14 @@ class RunningService:
         document: Document = self.http.get(f"/v1/builds/{build_id}").raise_for_status().json()
         return document
 
-    def finished(self, build_id: str) -> Document:
+    def finished(self, build_id: str, *, seconds: float = BUILD_SECONDS) -> Document:
         """Wait until a build is over."""
 
         def look() -> Document | None:
             build = self.build(build_id)
             return build if build["status"] in FINAL else None
 
-        return wait_for(f"the end of build {build_id}", look, seconds=BUILD_SECONDS)
+        return wait_for(f"the end of build {build_id}", look, seconds=seconds)
 
     def in_stage(self, build_id: str, stage: str, *, saying: str) -> Document:
         """Wait until a build is in the middle of a stage, where its log says something."""

@@ -10,6 +10,7 @@ from tests.contract.stores import FAILURE, LANE, MAX_ATTEMPTS, NOWHERE, ROOM, SU
 from wheelyard.domain.builds.build import BuildOrder, Failure, Status
 from wheelyard.domain.builds.queue import Capacity, Lane, Priority, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import BuildFilter, Outcome
+from wheelyard.domain.packaging.target import Policy
 from wheelyard.errors import IndexUnavailableError, NotFoundError, WorkerStoppedError
 
 DOWN = Failure.of(IndexUnavailableError(index="upstream", reason="it is down"), stage=None)
@@ -97,6 +98,31 @@ class OrderContract:
         assert await stores.taken(lanes=(LANE, arm, older)) is None
         assert await stores.taken(lanes=()) is None
         assert await stores.taken(lanes=(LANE, TRIXIE)) == build_id
+
+    async def test_emulated_build_waits_for_a_native_worker_if_there_is_one(self, stores: Stores) -> None:
+        arm = replace(TRIXIE, architecture="aarch64")
+        target = replace(sample_order().target, policy=Policy.parse("manylinux_2_41_aarch64"))
+        order = replace(sample_order(key="arm", builder="trixie"), target=target)
+        build_id = await submitted(stores, "arm", order=order)
+        native = replace(CARD, name="native", lanes=(arm,))
+        assert await stores.taken() is None
+        await stores.fleet.report_worker(native)
+        assert await stores.taken(emulated=(arm,)) is None
+        await stores.fleet.report_worker(replace(native, state=WorkerState.DRAINING))
+        assert await stores.taken(emulated=(replace(arm, python="3.11"),)) is None
+        assert await stores.taken(emulated=(arm,)) == build_id
+
+    async def test_native_worker_that_is_silent_keeps_no_build_from_emulation(self, stores: Stores) -> None:
+        target = replace(sample_order().target, policy=Policy.parse("manylinux_2_41_aarch64"))
+        build_id = await submitted(
+            stores, "arm", order=replace(sample_order(key="arm", builder="trixie"), target=target)
+        )
+        arm = replace(TRIXIE, architecture="aarch64")
+        await stores.fleet.report_worker(replace(CARD, name="native", lanes=(arm,)))
+        await stores.fleet.report_worker(replace(CARD, name="emulating", emulated=(arm,)))
+        await stores.pass_time(31)
+        await stores.fleet.report_worker(replace(CARD, name="emulating", emulated=(arm,)))
+        assert await stores.taken(emulated=(arm,)) == build_id
 
     async def test_first_in_line_of_all_lanes_is_taken(self, stores: Stores) -> None:
         ids = [
@@ -397,6 +423,13 @@ class WorkerContract:
         assert (first.registration, second.registration) == (CARD, replace(CARD, name="w2"))
         assert first.builds == ()
         assert first.registration.architecture == "x86_64"
+
+    async def test_emulated_builders_are_listed_too(self, stores: Stores) -> None:
+        card = replace(CARD, emulated=(replace(LANE, architecture="aarch64"),))
+        await stores.fleet.report_worker(card)
+        (worker,) = await stores.fleet.list_workers()
+        assert worker.registration == card
+        assert worker.registration.served == (*card.lanes, *card.emulated)
 
     async def test_worker_that_reports_again_stays_the_same(self, stores: Stores) -> None:
         await stores.fleet.report_worker(CARD)

@@ -83,12 +83,19 @@ class Stores:
         *,
         worker: str = "worker-1",
         lanes: tuple[Lane, ...] = (LANE,),
+        emulated: tuple[Lane, ...] = (),
         total: Capacity = ROOM,
         free: Capacity = ROOM,
     ) -> str | None:
         """Claim the next build for a worker, and return its id."""
         offer = Allocation(
-            worker=worker, lease_seconds=LEASE_SECONDS, lanes=lanes, total=total, free=free, default=DEFAULT
+            worker=worker,
+            lease_seconds=LEASE_SECONDS,
+            lanes=lanes,
+            emulated=emulated,
+            total=total,
+            free=free,
+            default=DEFAULT,
         )
         claim = await self.queue.claim_next(offer)
         return claim.build_id if claim else None

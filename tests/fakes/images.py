@@ -1,6 +1,7 @@
 """Fakes of the image builder and of the recipe folders: images are names, recipes are what a test has added."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from packaging.utils import NormalizedName
 
@@ -24,21 +25,39 @@ class MemoryImages:
         """The images that builds have used, in order."""
         self.managers: dict[str, str] = {}
         """Package managers of suites that have another one than apt."""
+        self.folder = Path()
+        """Where the installers of other architectures are."""
         self.missing_toolchains: set[str] = set()
         """Toolchains that no suite has."""
 
-    async def builder(
-        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    async def builder(  # noqa: PLR0913  (each is one property of the image)
+        self,
+        *,
+        suite: str,
+        python: str,
+        architecture: str,
+        apt: Sequence[str],
+        toolchains: Sequence[str] = (),
+        log: LogSink,
     ) -> str:
         """Return the name of a builder with toolchains and packages; see Images."""
         for toolchain in toolchains:
             if toolchain.partition(">")[0] in self.missing_toolchains:
                 raise ToolchainTooOldError(toolchain=toolchain, suite=suite, have=None, want=toolchain)
-        return await self._make("+".join((f"builder-{suite}-{python}", *toolchains, *sorted(set(apt)))), log)
+        return await self._make(
+            "+".join((f"builder-{suite}-{python}{_suffix(architecture)}", *toolchains, *sorted(set(apt)))), log
+        )
 
-    async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
+    async def runtime(
+        self, *, suite: str, python: str, architecture: str, apt: Sequence[str] = (), log: LogSink
+    ) -> str:
         """Return the name of a runtime with packages; see Images."""
-        return await self._make("+".join((f"runtime-{suite}-{python}", *sorted(set(apt)))), log)
+        return await self._make("+".join((f"runtime-{suite}-{python}{_suffix(architecture)}", *sorted(set(apt)))), log)
+
+    async def installer(self, *, suite: str, architecture: str, log: LogSink) -> Path:
+        """Return a file of that name, in the folder of the test; see Images."""
+        del suite, log
+        return self.folder / f"uv-{architecture}"
 
     def package_manager(self, suite: str) -> str:
         """Return what a test has set; see Images."""
@@ -60,6 +79,10 @@ class MemoryImages:
             await log.write(f"{image}: building\n".encode())
         self.asked.append(image)
         return image
+
+
+def _suffix(architecture: str) -> str:
+    return "" if architecture == "x86_64" else f"-{architecture}"
 
 
 class MemoryRecipes:

@@ -3,6 +3,7 @@
 They keep the same promises (tests/contract/queue_contract.py) in one process, and lose everything when it ends.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ from wheelyard.build_events import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.log_text import LogNote
-from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, WorkerRegistration, WorkerState, WorkerStatus
+from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, Lane, WorkerRegistration, WorkerState, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
@@ -36,7 +37,7 @@ class MemoryQueue:
     async def claim_next(self, offer: Allocation) -> Claim | None:
         """Claim the first build in the queue, if there is room for it."""
         record = min(
-            (record for record in self._state.records.values() if _is_for(record, offer)),
+            (record for record in self._state.records.values() if _is_for(record, offer, self._native_lanes())),
             key=lambda record: record.place,
             default=None,
         )
@@ -46,6 +47,11 @@ class MemoryQueue:
         if not offer.free.covers(offer.total if record.deaths else offer.total.share(resource_request, offer.default)):
             return None
         return await self._attempts.claim(record.build.id, worker=offer.worker, lease_seconds=offer.lease_seconds)
+
+    def _native_lanes(self) -> frozenset[Lane]:
+        since = self._state.clock() - _SILENT
+        active = (one for one in self._state.workers.values() if one.registration.state is WorkerState.ACTIVE)
+        return frozenset(lane for one in active if one.seen_at >= since for lane in one.registration.lanes)
 
     async def sweep(self) -> int:
         """Handle overdue builds and those whose pause is over."""
@@ -189,10 +195,11 @@ class MemoryPeriodic:
         return self._state.clock() - timedelta(seconds=seconds)
 
 
-def _is_for(record: BuildRecord, offer: Allocation) -> bool:
+def _is_for(record: BuildRecord, offer: Allocation, native: Collection[Lane]) -> bool:
     order = record.build.order
     memory = order.resource_request.memory_bytes or 0
-    return record.is_claimable and order.lane in offer.lanes and memory <= offer.total.memory_bytes
+    lanes = {*offer.lanes, *(set(offer.emulated) - set(native))}
+    return record.is_claimable and order.lane in lanes and memory <= offer.total.memory_bytes
 
 
 def _died_with(worker: str, attempt: Attempt, now: datetime, seconds: float) -> bool:

@@ -242,7 +242,12 @@ async def test_builds_go_on_in_the_older_image_while_a_changed_definition_cannot
     log, fallbacks = Lines(), Fallbacks(engine=engine, folder=tmp_path / "notes")
     wanted = (await images_now.plan("bookworm")).builder_name(PYTHON)
     builds = LoggedImages(images_now, fallbacks=fallbacks, note_use=ignore_use)
-    found = await record(engine, await builds.builder(suite="bookworm", python=PYTHON, apt=(), log=log))
+    found = await record(
+        engine,
+        await builds.builder(
+            suite="bookworm", python=PYTHON, architecture=images_now.run.options.architecture, apt=(), log=log
+        ),
+    )
     assert (found.family, found.definition == wanted.definition) == (f"wheelyard/builder-bookworm-{PYTHON}", False)
     assert f"warning: {wanted.tag} cannot be made, so {found.name} of " in log.text
     assert reason in log.text

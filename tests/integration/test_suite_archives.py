@@ -37,8 +37,8 @@ def archives(tmp_path: Path) -> StoredArchives:
         LocalArchives(tmp_path / "archives"),
         catalogue=CATALOGUE,
         cache=tmp_path / "archives",
-        architecture="x86_64",
-        read=lambda suite: read_archive(images, suite),
+        architectures=("x86_64",),
+        read=lambda suite, architecture: read_archive(images, suite, architecture),
         keep_seconds=86400,
     )
 

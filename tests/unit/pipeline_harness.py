@@ -166,6 +166,8 @@ class PipelineHarness:
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
     limits: LimitRules = LIMIT_RULES
+    emulated: frozenset[str] = frozenset()
+    """Architectures that the worker emulates, for five times as long as a native build may take."""
     output_bytes: int = 1 << 20
 
     @property
@@ -183,6 +185,8 @@ class PipelineHarness:
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,
+            emulated=self.emulated,
+            emulation_time_factor=5.0,
             output_bytes=self.output_bytes,
             build_number=1,
             labels={"org.wheelyard.worker": "worker-1"},

@@ -151,6 +151,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.AlreadyRunningError: 500,
     errors.SettingsInvalidError: 500,
     errors.ProgramMissingError: 500,
+    errors.EmulatorMissingError: 500,
     errors.EngineCommandError: 500,
     errors.IndexRefusedError: 502,
     errors.SuiteUnavailableError: 502,

@@ -27,7 +27,7 @@ def suite_archives(parts: Parts, database: Database | None, *, reads: bool = Tru
         PostgresArchives(database) if database else LocalArchives(folder),
         catalogue=parts.catalogue,
         cache=folder,
-        architecture=platform.machine(),
+        architectures=(platform.machine(), *parts.emulated) if reads else (),
         read=functools.partial(read_archive, image_builder(parts)) if reads else None,
         keep_seconds=settings.refresh_interval_hours * 3600,
     )

@@ -20,13 +20,14 @@ import httpx
 
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
 from wheelyard.adapters.host.disk import read_space_around
+from wheelyard.adapters.host.emulation import check_emulator
 from wheelyard.adapters.upstream.http import explain, without_password
 from wheelyard.assembly.images import python_sources
 from wheelyard.assembly.parts import Parts, read_catalogue
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.catalogue.reach import PythonReach
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
-from wheelyard.errors import CatalogueInvalidError, WheelyardError
+from wheelyard.errors import CatalogueInvalidError, EmulatorMissingError, WheelyardError
 from wheelyard.settings import Settings
 
 _COMMAND_SECONDS: Final = 30
@@ -65,6 +66,7 @@ def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
         port=try_port(settings.host, settings.port, own_url=own_url),
         postgres=try_postgres(),
         pythons=find_pythons(settings),
+        emulators=tuple(try_emulator(one) for one in settings.worker_emulates),
         git=find_program("git") if settings.git_hosts else None,
     )
 
@@ -249,6 +251,15 @@ def find_program(name: str) -> Probe:
     """Find a program on PATH."""
     path = shutil.which(name)
     return Probe(found=path) if path else Probe(found=name, error="it is not on PATH")
+
+
+def try_emulator(architecture: str) -> Probe:
+    """Run a program of an architecture, as the kernel would in a container."""
+    try:
+        check_emulator(architecture)
+    except EmulatorMissingError as error:
+        return Probe(found=architecture, error=error.reason)
+    return Probe(found=f"{architecture}, by qemu-user")
 
 
 def try_port(host: str, port: int, *, own_url: str | None) -> PortFacts:

@@ -1,10 +1,10 @@
 """Assembly of the images, and of the facts about builders."""
 
-import functools
 import platform
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.users import ContainerUsers
@@ -85,19 +85,37 @@ def image_sources(parts: Parts) -> ImageSources:
     return ImageSources(cache_dir=StateDir(parts.settings.state_dir).image_cache, options=image_options(parts.settings))
 
 
-def image_upkeep(parts: Parts) -> ImageUpkeep:
-    """Make the object that refreshes this host's images."""
-    return ImageUpkeep(
-        images=image_builder(parts),
-        folder=_engine_dir(parts.settings).images,
-        pruning=image_pruning(parts),
+def image_upkeep(parts: Parts, architecture: str) -> ImageUpkeep:
+    """Make the object that refreshes this host's images of an architecture."""
+    images = image_builder(parts).on(architecture)
+    return ImageUpkeep(images=images, folder=_image_folder(parts, architecture), pruning=image_pruning(parts))
+
+
+def _longest_build_seconds(settings: Settings) -> float:
+    times = settings.emulation_time_factor if settings.worker_emulates else 1.0
+    return longest_stage_seconds(settings) * _CONTAINERS * times
+
+
+def image_refreshes(parts: Parts) -> tuple[ImageRefreshes, ...]:
+    """Make the scheduled refreshes of this host's images, one for each architecture."""
+    return tuple(
+        ImageRefreshes(
+            image_upkeep(parts, architecture),
+            suites=tuple(parts.catalogue.on(architecture).buildable_suites),
+            folder=_image_folder(parts, architecture),
+        )
+        for architecture in architectures_of(parts)
     )
 
 
-def image_refreshes(parts: Parts) -> ImageRefreshes:
-    """Make the scheduled refresh of this host's images: those of suites that its machine can build."""
-    suites = tuple(parts.catalogue.on(platform.machine()).buildable_suites)
-    return ImageRefreshes(image_upkeep(parts), suites=suites, folder=_engine_dir(parts.settings).images)
+def architectures_of(parts: Parts) -> tuple[str, ...]:
+    """Return the architectures that this host has images of: its own, then those that it emulates."""
+    return (platform.machine(), *parts.emulated)
+
+
+def _image_folder(parts: Parts, architecture: str) -> Path:
+    folder = _engine_dir(parts.settings).images
+    return folder if architecture == platform.machine() else folder / architecture
 
 
 def optimised_pythons(parts: Parts) -> OptimisedPythons:
@@ -108,7 +126,7 @@ def optimised_pythons(parts: Parts) -> OptimisedPythons:
     suites = dict.fromkeys((*first, *parts.catalogue.on(platform.machine()).buildable_suites))
     return OptimisedPythons(
         images=image_builder(parts),
-        upkeep=image_upkeep(parts),
+        upkeep=image_upkeep(parts, platform.machine()),
         suites=tuple(suites),
         folder=_engine_dir(settings).images,
     )
@@ -118,14 +136,21 @@ def image_pruning(parts: Parts) -> ImagePruning:
     """Make the object that removes unneeded images from this host."""
     rules = PruneRules(
         budget_bytes=parts.settings.environment_budget_bytes,
-        longest_build=timedelta(seconds=longest_stage_seconds(parts.settings) * _CONTAINERS),
+        longest_build=timedelta(seconds=_longest_build_seconds(parts.settings)),
     )
-    suites = parts.catalogue.on(platform.machine()).buildable_suites
+
+    async def current() -> dict[str, str]:
+        images, found = image_builder(parts), dict[str, str]()
+        for architecture in architectures_of(parts):
+            suites = parts.catalogue.on(architecture).buildable_suites
+            found |= await images.on(architecture).definitions_of(suites)
+        return found
+
     return ImagePruning(
         engine=parts.engine,
         folder=_engine_dir(parts.settings).images,
         rules=rules,
-        current=functools.partial(image_builder(parts).definitions_of, suites),
+        current=current,
     )
 
 
@@ -142,6 +167,7 @@ def image_inventory(parts: Parts) -> ImageInventory:
         images=image_builder(parts),
         catalogue=parts.catalogue,
         folder=_engine_dir(parts.settings).images,
+        emulated=parts.emulated,
     )
 
 
@@ -158,7 +184,8 @@ def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
 async def builder_facts(parts: Parts) -> BuilderFacts:
     """Collect what determines a build besides its request."""
     facts = await image_builder(parts).definition_facts()
-    catalogue = parts.catalogue.on(*(parts.settings.architectures or (facts.architecture,)))
+    settings = parts.settings
+    catalogue = parts.catalogue.on(*(settings.architectures or (facts.architecture, *settings.worker_emulates)))
     if not any(catalogue.builders()):
         raise SettingsInvalidError(problems=["WHEELYARD_ARCHITECTURES names none that the catalogue has a suite for"])
     definitions = {

@@ -5,6 +5,7 @@ An engine may take 20 seconds to answer, so a service, a worker, a trial and a c
 
 import asyncio
 import contextlib
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.git.program import GitProgram
 from wheelyard.adapters.git.repositories import GitOptions, GitRepositories
+from wheelyard.adapters.host.emulation import check_emulator
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders
@@ -25,12 +27,14 @@ from wheelyard.domain.catalogue.catalogue import Catalogue, lay_over, parse_cata
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.recipes.source import parse_recipe_source
 from wheelyard.domain.recipes.types import BOOK_SUITES
-from wheelyard.errors import CatalogueInvalidError
+from wheelyard.errors import CatalogueInvalidError, EmulatorMissingError
 from wheelyard.interfaces import ParserPool
+from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 
+_log = get_logger(__name__)
 _ENGINES: Final = ("docker", "podman")
 _ANSWER_SECONDS: Final = 20
 
@@ -59,9 +63,26 @@ class Parts:
         return self.settings.default_python or self.catalogue.default.python
 
     @cached_property
+    def emulated(self) -> tuple[str, ...]:
+        """The architectures that this host emulates for its builds; one that the kernel does not run is logged.
+
+        Blocks for some milliseconds.
+        """
+        return tuple(filter(_runs, (one for one in self.settings.worker_emulates if one != platform.machine())))
+
+    @cached_property
     def agent(self) -> AgentProgram:
         """The program that runs inside the containers, packed."""
         return pack_agent(data_path("builders") / "agent")
+
+
+def _runs(architecture: str) -> bool:
+    try:
+        check_emulator(architecture)
+    except EmulatorMissingError as error:
+        _log.warning("emulator-missing", architecture=architecture, reason=error.reason)
+        return False
+    return True
 
 
 async def make_parts(settings: Settings) -> Parts:

@@ -56,6 +56,7 @@ from wheelyard.assembly.parts import Parts, git_repositories
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.assembly.signing import attesting_of, signing_key
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
+from wheelyard.domain.catalogue.architectures import EMULATED
 from wheelyard.domain.catalogue.optimisation import OptimisedMode
 from wheelyard.domain.catalogue.reach import PythonReach, Reach
 from wheelyard.domain.catalogue.status import EngineImages
@@ -139,7 +140,8 @@ class Worker:
     pack_logs: Callable[[], Awaitable[None]]
     """Compresses the logs of attempts that have ended."""
     index_check: RegularCheck
-    refresh: ImageRefreshes
+    refreshes: tuple[ImageRefreshes, ...]
+    """Of its images, one for each architecture."""
     refresh_interval_seconds: float
     """How often images are refreshed; 0 is never."""
     optimised: OptimisedPythons | None
@@ -196,7 +198,8 @@ class Worker:
 
     async def _refresh(self) -> None:
         """Refresh images when it is time; builds continue meanwhile, because each knows its image by its id."""
-        await self.refresh.run_if_due(self.refresh_interval_seconds)
+        for refresh in self.refreshes:
+            await refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _optimise(self) -> None:
         """Compile a Python with a profile if there is nothing else to do; it takes no slot of a build."""
@@ -297,7 +300,7 @@ def make_worker(backends: Backends) -> Worker:
         take_builds=TakeBuilds(queue=queue, run_build=run_build, options=_take_options(settings, registration)),
         index_check=regular_check(database, backends.index),
         periodic=PeriodicWork(PostgresPeriodic(database), metrics, PostgresUploadBytes(database), _retention(settings)),
-        refresh=image_refreshes(parts),
+        refreshes=image_refreshes(parts),
         read_archives=archives.read_asked,
         keep_key=keys.refresh,
         pack_logs=PostgresLogPacking(database),
@@ -337,6 +340,7 @@ def _take_options(settings: Settings, registration: WorkerRegistration) -> TakeO
         worker=registration.name,
         lease_seconds=settings.lease_seconds,
         lanes=registration.lanes,
+        emulated=registration.emulated,
         capacity=registration.capacity,
         default=ResourceRequest(cpus=settings.limit_cpus, memory_bytes=settings.limit_memory_bytes),
     )
@@ -385,6 +389,8 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         agent=parts.agent.data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),
+        emulated=frozenset(EMULATED) - {platform.machine()},
+        emulation_time_factor=settings.emulation_time_factor,
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
@@ -427,10 +433,17 @@ def worker_registration(parts: Parts) -> WorkerRegistration:
     }
     if not lanes:
         raise SettingsInvalidError(problems=[f"WHEELYARD_WORKER_SUITES names no suite that {architecture} can build"])
+    emulated = {
+        Lane(architecture=other, suite=choice.suite, python=choice.python)
+        for other in parts.emulated
+        for choice in parts.catalogue.on(other).builders()
+        if choice.suite in wanted
+    }
     return WorkerRegistration(
         name=worker_name(settings),
         host=socket.gethostname(),
         lanes=tuple(sorted(lanes, key=str)),
+        emulated=tuple(sorted(emulated, key=str)),
         capacity=_capacity(settings),
         state=WorkerState.ACTIVE,
     )

@@ -14,13 +14,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from wheelyard.adapters.archives.sources import DEBIAN, SourceArchive, read_source_indexes
+from wheelyard.adapters.host.emulation import check_emulator
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import ImageUpkeep
 from wheelyard.assembly.images import (
+    architectures_of,
     image_builder,
     image_inventory,
     image_pruning,
@@ -50,11 +53,13 @@ from wheelyard.settings import load_settings
 T = TypeVar("T")
 
 
-def build_images(suite: str | None, *, python: str | None, optimised: bool, as_json: bool) -> ExitCode:
+def build_images(
+    suite: str | None, *, python: str | None, architecture: str | None, optimised: bool, as_json: bool
+) -> ExitCode:
     """Make a suite's builder image and runtime image, with an optimised Python if wanted, and print their ids."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.default_python
-    images = image_builder(parts)
+    images = builder_on(parts, architecture)
     if optimised:
         pythons = optimised_pythons(parts)
         with_progress(
@@ -69,10 +74,26 @@ def build_images(suite: str | None, *, python: str | None, optimised: bool, as_j
         lambda on_line: images.reporting_to(on_line).ensure_runtime(chosen, version),
     )
     if as_json:
-        print_json({"suite": chosen, "python": version, "builder": builder, "runtime": runtime})
+        machine = images.run.options.architecture
+        print_json(
+            {"suite": chosen, "python": version, "architecture": machine, "builder": builder, "runtime": runtime}
+        )
     else:
         output().print(f"builder {builder}\nruntime {runtime}", soft_wrap=True)
     return ExitCode.OK
+
+
+def builder_on(parts: Parts, architecture: str | None) -> ImageBuilder:
+    """Return the builder of images for an architecture, by default this machine's.
+
+    Raises:
+        EmulatorMissingError: The kernel cannot run programs of that architecture.
+    """
+    images = image_builder(parts)
+    if architecture is None or architecture == platform.machine():
+        return images
+    check_emulator(architecture)
+    return images.on(architecture)
 
 
 def warn_about(parts: Parts, suite: str) -> None:
@@ -172,11 +193,13 @@ def format_age(seconds: float) -> str:
 def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
     """Refresh the images of this host, or only look for updates, and print what changed."""
     parts = Parts(load_settings())
-    upkeep = image_upkeep(parts)
     reports: list[ImageRefresh] = []
-    for name in [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites):
-        warn_about(parts, name)
-        reports += with_progress(f"updates of {name}", functools.partial(_refresh, upkeep, name, check_only=check_only))
+    for architecture in architectures_of(parts):
+        upkeep = image_upkeep(parts, architecture)
+        for name in [suite] if suite else list(parts.catalogue.on(architecture).buildable_suites):
+            warn_about(parts, name)
+            make = functools.partial(_refresh, upkeep, name, check_only=check_only)
+            reports += with_progress(f"updates of {name} on {architecture}", make)
     if as_json:
         print_json([asdict(report) for report in reports])
         return ExitCode.OK
@@ -198,7 +221,7 @@ async def _refresh(
 def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
     """Print what the last refresh of each suite, or of one suite, changed on this host."""
     parts = Parts(load_settings())
-    upkeep = image_upkeep(parts)
+    upkeep = image_upkeep(parts, platform.machine())
     suites = [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites)
     kept = {name: asyncio.run(upkeep.last_report(name)) for name in suites}
     if as_json:
@@ -231,11 +254,12 @@ def change_table(reports: Sequence[ImageRefresh]) -> Table:
     return table
 
 
-def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
+def check_images(suite: str | None, *, python: str | None, architecture: str | None, as_json: bool) -> ExitCode:
     """Test a suite's images against the contract of images; make them first if they are missing."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.default_python
-    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(parts, chosen, version, on_line))
+    images = builder_on(parts, architecture)
+    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(images, chosen, version, on_line))
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
     else:
@@ -244,8 +268,9 @@ def check_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     return ExitCode.OK if all(report.passed for report in reports) else ExitCode.OPERATOR
 
 
-async def _check(parts: Parts, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
-    images, engine = image_builder(parts).reporting_to(on_line), parts.engine
+async def _check(made_by: ImageBuilder, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
+    images = made_by.reporting_to(on_line)
+    engine = images.run.engine
     ids = [await images.ensure_builder(suite, python=python), await images.ensure_runtime(suite, python)]
     found = [await find_image(engine, one) for one in ids]
     probes = data_path("builders") / "probes"

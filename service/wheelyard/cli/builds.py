@@ -1,6 +1,6 @@
 """Request wheels, follow builds, and print logs and workers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import BuildView, SubmittedBuildView
-from wheelyard.api.schemas.workers import WorkerView
+from wheelyard.api.schemas.workers import ServedView, WorkerView
 from wheelyard.cli.client import BuildEvent, LogPiece, WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.local.packing import pack_source
@@ -210,13 +210,18 @@ def _describe(worker: WorkerView) -> RenderableType:
             (plain_text(worker.name), "bold"), f" on {plain_text(worker.host)} ({worker.architecture})  ", state
         ),
         Text(f"  capacity: {room}"),
-        *(Text(f"  builds with {builder}") for builder in _builders(worker)),
+        *(Text(f"  builds with {builder}") for builder in _builders(worker.builders)),
+        *(
+            Text(f"  emulates {machine}: {builder}")
+            for machine in dict.fromkeys(one.architecture for one in worker.emulated)
+            for builder in _builders([one for one in worker.emulated if one.architecture == machine])
+        ),
         *(Text(f"  runs {build}") for build in worker.builds),
     )
 
 
-def _builders(worker: WorkerView) -> list[str]:
+def _builders(builders: Sequence[ServedView]) -> list[str]:
     suites: dict[str, list[str]] = {}
-    for served in worker.builders:
+    for served in builders:
         suites.setdefault(served.suite, []).append(served.python)
     return [f"{suite}: Python {', '.join(pythons)}" for suite, pythons in suites.items()]

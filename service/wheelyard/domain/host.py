@@ -105,5 +105,7 @@ class HostFacts:
     """The embedded PostgreSQL's program."""
     pythons: tuple[PythonReach, ...] = ()
     """Which Pythons this host can have; empty if that was not looked at."""
+    emulators: tuple[Probe, ...] = ()
+    """For each architecture that this host is to emulate, whether its kernel runs such a program."""
     git: Probe | None = None
     """The program that fetches sources in git; None if no host is allowed for them."""

@@ -397,6 +397,22 @@ class ProgramMissingError(OperatorError):
         )
 
 
+class EmulatorMissingError(OperatorError):
+    """This host cannot run programs of an architecture that it is to emulate."""
+
+    code = "emulator-missing"
+    retryable = False
+
+    def __init__(self, *, architecture: str, reason: str) -> None:
+        self.architecture, self.reason = architecture, reason
+        super().__init__(
+            f"This host does not run programs for {architecture}: {reason}.",
+            "As root on Debian: 'apt-get install qemu-user-static binfmt-support'. Where no systemd runs, then also "
+            "'mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc' and "
+            f"'update-binfmts --enable qemu-{architecture}'. Or use a worker on a host of that architecture.",
+        )
+
+
 class EngineCommandError(OperatorError):
     """The container engine answered a command with an error."""
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from wheelyard.domain.catalogue.sbom import ImageContent
@@ -100,8 +101,15 @@ class Engine(Protocol):
 class Images(Protocol):
     """The images that builds run in, built when they are first needed."""
 
-    async def builder(
-        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    async def builder(  # noqa: PLR0913  (each is one property of the image)
+        self,
+        *,
+        suite: str,
+        python: str,
+        architecture: str,
+        apt: Sequence[str],
+        toolchains: Sequence[str] = (),
+        log: LogSink,
     ) -> str:
         """Return the id of a suite's builder for a Python, with these toolchains and system packages.
 
@@ -109,11 +117,17 @@ class Images(Protocol):
         """
         ...
 
-    async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
+    async def runtime(
+        self, *, suite: str, python: str, architecture: str, apt: Sequence[str] = (), log: LogSink
+    ) -> str:
         """Return the id of the bare runtime image, with these system packages if there are any.
 
         Raises ImageBuildFailedError.
         """
+        ...
+
+    async def installer(self, *, suite: str, architecture: str, log: LogSink) -> Path:
+        """Return the uv program for containers of a suite on an architecture; raise DownloadFailedError."""
         ...
 
     def package_manager(self, suite: str) -> str:

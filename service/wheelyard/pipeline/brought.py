@@ -43,8 +43,8 @@ from wheelyard.errors import (
 from wheelyard.pipeline.build import MAX_EPOCH
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
-from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, known
-from wheelyard.pipeline.limits import GrantedLimits, grant_limits
+from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, granted_limits, known
+from wheelyard.pipeline.limits import GrantedLimits
 from wheelyard.pipeline.prepare import builder_of, source_of
 from wheelyard.pipeline.repair import accept, check, check_tagged, oldest_python, read_report, send_linked
 from wheelyard.pipeline.verify import verify
@@ -98,7 +98,12 @@ async def prepare_repair(job: Job, tools: Tools) -> Job:
     """
     order = job.claim.order
     builder = await tools.images.builder(
-        suite=order.builder, python=order.target.python, apt=(), toolchains=(), log=job.log
+        suite=order.builder,
+        python=order.target.python,
+        architecture=order.target.policy.architecture,
+        apt=(),
+        toolchains=(),
+        log=job.log,
     )
     await job.note(f"builder image {builder}")
     return job.knowing(images=PreparedImages(builder=builder, runtime=None))
@@ -279,7 +284,7 @@ async def prove_everywhere(job: Job, tools: Tools) -> Job:
     wheels: list[Wheel] = []
     failures: list[tuple[str, ProjectError]] = []
     results: list[tuple[str, str]] = []
-    time_limit = _TimeLimit(grant_limits(order.recipe, tools.limits), Stage.VERIFY)
+    time_limit = _TimeLimit(granted_limits(order, tools), Stage.VERIFY)
     for builder in served:
         place = f"{builder.suite} with Python {builder.python}"
         await job.note(f"proof on {place}")
@@ -388,7 +393,13 @@ async def _on(builder: BuilderChoice, job: Job, tools: Tools) -> Job:
         builder=builder.suite,
         recipe=replace(order.recipe, test_apt=packages, test_apt_on=()),
     )
-    runtime = await tools.images.runtime(suite=builder.suite, python=builder.python, apt=packages, log=job.log)
+    runtime = await tools.images.runtime(
+        suite=builder.suite,
+        python=builder.python,
+        architecture=builder.policy.architecture,
+        apt=packages,
+        log=job.log,
+    )
     return job.knowing(claim=replace(job.claim, order=order), images=replace(known(job.images), runtime=runtime))
 
 

@@ -33,8 +33,7 @@ from wheelyard.errors import (
 )
 from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.pipeline.conversation import Conversation, Message
-from wheelyard.pipeline.job import Job, Tools, known
-from wheelyard.pipeline.limits import grant_limits
+from wheelyard.pipeline.job import Job, Tools, granted_limits, known
 from wheelyard.pipeline.wheel_report import read_lies, read_network_calls, read_sonames, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
@@ -98,7 +97,7 @@ def labels_of(claim: Claim) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conversation]:
-    granted = grant_limits(job.claim.order.recipe, tools.limits)
+    granted = granted_limits(job.claim.order, tools)
     # A stage that is tried again has a folder of its own: a wheel of the former try may still be used.
     outbox = Path(tempfile.mkdtemp(prefix=f"{sandbox.name}-", dir=job.folder))
     # All images of the job, because one that is used later must not be removed as unused in the meantime.
@@ -166,7 +165,7 @@ def received_wheel(conversation: Conversation, message: Message) -> Path:
 
 
 def _failure(message: Message, job: Job, tools: Tools, stage: Stage) -> WheelyardError:
-    granted = grant_limits(job.claim.order.recipe, tools.limits)
+    granted = granted_limits(job.claim.order, tools)
     code = str(message.fields.get("code"))
     reached = (limit for field, limit in _COUNTERS.items() if _counts(message, field))
     if (limit := granted.reached(next(reached, code), stage, read_use(message.fields))) is not None:

@@ -36,7 +36,9 @@ async def find_host_libraries(
 
 async def _missing_in_bare(job: Job, tools: Tools) -> tuple[str, ...]:
     order, wheel = job.claim.order, known(job.repaired).path
-    image = await tools.images.runtime(suite=order.builder, python=order.target.python, log=job.log)
+    image = await tools.images.runtime(
+        suite=order.builder, python=order.target.python, architecture=order.target.policy.architecture, log=job.log
+    )
     bare = job.knowing(images=replace(known(job.images), runtime=image))
     async with open_bare(bare, tools, image=image, python=python_path(order.target.python)) as conversation:
         await conversation.send_file(wheel)

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
+from wheelyard.domain.builds.build import BuildOrder, BuildRequirement, GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.components import Component, SourcePackage
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
@@ -34,7 +34,7 @@ from wheelyard.interfaces import (
     SuiteArchives,
     WheelResolver,
 )
-from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.limits import GrantedLimits, LimitRules, grant_limits
 
 T = TypeVar("T")
 
@@ -67,8 +67,12 @@ class Tools:
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
-    """The uv program, for bare images that have no installer (docs/decisions/0004)."""
+    """The uv program of this machine, for bare images that have no installer (docs/decisions/0004)."""
     limits: LimitRules
+    emulated: frozenset[str] = frozenset()
+    """Architectures that this worker's machine emulates."""
+    emulation_time_factor: float = 1.0
+    """How many times longer a stage may take if it is emulated."""
     output_bytes: int
     """Largest output that is accepted from one container."""
     build_number: int
@@ -210,6 +214,17 @@ def known(fact: T | None) -> T:
     if fact is None:
         raise AssertionError("a stage ran before the one that it builds on")
     return fact
+
+
+def is_emulated(order: BuildOrder, tools: Tools) -> bool:
+    """Return whether this worker's machine emulates the architecture of an order."""
+    return order.target.policy.architecture in tools.emulated
+
+
+def granted_limits(order: BuildOrder, tools: Tools) -> GrantedLimits:
+    """Return the limits of an order's containers."""
+    times = tools.emulation_time_factor if is_emulated(order, tools) else 1.0
+    return grant_limits(order.recipe, tools.limits, times=times)
 
 
 def granted_network(job: Job, tools: Tools) -> Network:

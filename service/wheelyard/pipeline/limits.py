@@ -74,8 +74,8 @@ class GrantedLimits:
                 return None
 
 
-def grant_limits(recipe: EffectiveRecipe, rules: LimitRules) -> GrantedLimits:
-    """Return the limits of a build with a recipe."""
+def grant_limits(recipe: EffectiveRecipe, rules: LimitRules, *, times: float = 1.0) -> GrantedLimits:
+    """Return the limits of a build with a recipe; ``times`` multiplies those of time, for a build that is emulated."""
     default, ceiling = rules.default, rules.ceiling
     limits = replace(
         default,
@@ -84,7 +84,8 @@ def grant_limits(recipe: EffectiveRecipe, rules: LimitRules) -> GrantedLimits:
         time_seconds=_granted(recipe.time_seconds, default.time_seconds, ceiling.time_seconds),
         scratch_bytes=_granted(recipe.scratch_bytes, default.scratch_bytes, ceiling.scratch_bytes),
     )
-    return GrantedLimits(limits=limits, ceiling=ceiling)
+    longer = replace(limits, time_seconds=int(limits.time_seconds * times))
+    return GrantedLimits(limits=longer, ceiling=replace(ceiling, time_seconds=int(ceiling.time_seconds * times)))
 
 
 def grant_log_bytes(recipe: EffectiveRecipe, *, default: int, ceiling: int) -> int:

@@ -24,8 +24,8 @@ from wheelyard.errors import (
 from wheelyard.interfaces import Network
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.heal import foresee, is_foresight, without_foresight
-from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_network, known
-from wheelyard.pipeline.limits import grant_limits, unmet_requests
+from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_limits, granted_network, is_emulated, known
+from wheelyard.pipeline.limits import unmet_requests
 
 
 async def prepare(job: Job, tools: Tools) -> Job:
@@ -63,7 +63,11 @@ async def _builder_with_foresight(job: Job, tools: Tools) -> tuple[Job, str]:
 async def _runtime_of(job: Job, tools: Tools) -> str:
     order = job.claim.order
     return await tools.images.runtime(
-        suite=order.builder, python=order.target.python, apt=order.recipe.test_apt, log=job.log
+        suite=order.builder,
+        python=order.target.python,
+        architecture=order.target.policy.architecture,
+        apt=order.recipe.test_apt,
+        log=job.log,
     )
 
 
@@ -116,7 +120,12 @@ async def builder_of(job: Job, tools: Tools, *, further: tuple[str, ...] = ()) -
     suite, recipe = order.builder, order.recipe
     packages = packages_for(recipe, manager=tools.images.package_manager(suite), suite=suite)
     return await tools.images.builder(
-        suite=suite, python=order.target.python, apt=(*packages, *further), toolchains=recipe.toolchains, log=job.log
+        suite=suite,
+        python=order.target.python,
+        architecture=order.target.policy.architecture,
+        apt=(*packages, *further),
+        toolchains=recipe.toolchains,
+        log=job.log,
     )
 
 
@@ -128,7 +137,7 @@ async def resolve(job: Job, tools: Tools) -> Job:
     """
     order = job.claim.order
     network = granted_network(job, tools)
-    limits = grant_limits(order.recipe, tools.limits).limits
+    limits = granted_limits(order, tools).limits
     await job.note(f"{order.project} {order.version} for {order.target}, on the builder of {order.builder}")
     await job.note(str(order.origin or f"{order.sdist.filename} sha256={order.sdist.sha256}"))
     for warning in order.origin.warnings if order.origin else ():
@@ -136,6 +145,11 @@ async def resolve(job: Job, tools: Tools) -> Job:
     if needs := (*order.recipe.toolchains, *order.recipe.apt):
         await job.note(f"recipe {order.recipe_digest[:12]}: {', '.join(needs)}")
     await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
+    if is_emulated(order, tools):
+        await job.note(
+            f"emulated: this worker runs {order.target.policy.architecture} by qemu-user, so each stage may take "
+            f"{tools.emulation_time_factor:g} times its limit of time"
+        )
     if network is not Network.NONE:
         await job.note("network: the build has one, because its recipe asks for it and the operator allows it")
     for request in unmet_requests(order.recipe, tools.limits.ceiling):

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Final
 
 from packaging.markers import UndefinedEnvironmentName
@@ -27,7 +28,7 @@ from wheelyard.pipeline.build import python_path
 from wheelyard.pipeline.container_job import expect_report, note_network, open_job
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.host_libraries import find_host_libraries
-from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
+from wheelyard.pipeline.job import Job, RepairedWheel, Tools, is_emulated, known
 from wheelyard.pipeline.wheel_report import read_packages, read_sonames, read_threading
 from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
 
@@ -46,7 +47,7 @@ async def verify(job: Job, tools: Tools) -> Job:
     recipe = order.recipe
     python, image = python_path(order.target.python), known(known(job.images).runtime)
     async with open_job(job, tools, stage=Stage.VERIFY, image=image, python=python) as conversation:
-        await conversation.send_file(tools.installer, name=_INSTALLER)
+        await conversation.send_file(await _installer(job, tools), name=_INSTALLER)
         for companion in companions:
             await conversation.send_file(await tools.source.fetch(companion), name=companion.filename)
         await conversation.send_file(repaired.path)
@@ -158,6 +159,15 @@ async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:
     for line in lines:
         await job.note(f"warning: {line}")
     return tuple(lines)
+
+
+async def _installer(job: Job, tools: Tools) -> Path:
+    """Return the uv program that runs in the order's runtime image."""
+    order = job.claim.order
+    if not is_emulated(order, tools):
+        return tools.installer
+    architecture = order.target.policy.architecture
+    return await tools.images.installer(suite=order.builder, architecture=architecture, log=job.log)
 
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:

@@ -8,6 +8,7 @@ from typing import Final
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.catalogue.reach import PythonReach, SourceTry
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
+from wheelyard.errors import EmulatorMissingError
 from wheelyard.settings import Settings
 
 _COMFORT_BYTES: Final = 10 << 30
@@ -51,6 +52,7 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         judge_catalogue(facts.catalogue),
         *judge_image_sources(facts, settings),
         *judge_pythons(facts.pythons),
+        *map(judge_emulator, facts.emulators),
         judge_port(facts.port),
         *judge_database(facts.postgres, settings),
         *judge_git(facts.git),
@@ -243,6 +245,15 @@ def judge_pythons(pythons: Sequence[PythonReach]) -> tuple[Check, ...]:
         found = f"{', '.join(names)}: source-unreachable; tried {'; '.join(map(str, tries))}"
         checks.append(_warn("Pythons", found, f"Nothing is built for these here. {_MIRROR_REMEDY}"))
     return tuple(checks)
+
+
+def judge_emulator(probe: Probe) -> Check:
+    """Judge whether the kernel runs programs of an architecture that this host is to emulate."""
+    if probe.error is None:
+        return _ok("emulation", probe.found)
+    missing = EmulatorMissingError(architecture=probe.found, reason=probe.error)
+    remedy = f"{missing.hint} Builds for this host's own architecture are not affected."
+    return _warn("emulation", f"{probe.found}: {probe.error}", remedy)
 
 
 def judge_port(facts: PortFacts) -> Check:

@@ -43,8 +43,8 @@ from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.heal import conclude, heal, was_guess
-from wheelyard.pipeline.job import Job, Step, Tools
-from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
+from wheelyard.pipeline.job import Job, Step, Tools, granted_limits, is_emulated
+from wheelyard.pipeline.limits import grant_log_bytes
 from wheelyard.pipeline.newer_suites import name_newer_pythons, name_newer_suites
 
 _log = get_logger(__name__)
@@ -322,7 +322,7 @@ class _Attempt:
         self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding], log: str
     ) -> tuple[Job, frozenset[Stage]]:
         """Return the job with what may mend a project's failure, and the stages to run again; none if nothing may."""
-        limit = grant_limits(job.claim.order.recipe, self._tools.limits).limits.time_seconds
+        limit = granted_limits(job.claim.order, self._tools).limits.time_seconds
         if not isinstance(error, ProjectError) or self._options.elapsed() - self._begun > limit:
             return job, frozenset()
         try:
@@ -350,14 +350,25 @@ class _Attempt:
             remedy = findings[0].remedy
             error = UntrustedOutputError(stage=error.stage, reason=error.reason, lies=error.lies, remedy=remedy)
         error.proofs = proofs
-        return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
+        failure = Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
+        return self._name_emulation(failure) if isinstance(error, ProjectError) else failure
+
+    def _name_emulation(self, failure: Failure) -> Failure:
+        """Let a failure of a project say that it was emulated, because the emulator may be the cause."""
+        order = self._claim.order
+        if not is_emulated(order, self._tools):
+            return failure
+        return failure.with_hint(
+            f"It ran emulated (qemu-user, {order.target.policy.architecture}), which is slower and has faults of its "
+            "own: a native worker shows whether the project is at fault."
+        )
 
     def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:
         """Return the error that the most specific finding means; the same one if there is none."""
         if not findings:
             return error
         if findings[0].kind is FindingKind.LIMIT:
-            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
+            granted = granted_limits(self._claim.order, self._tools)
             reached = granted.reached(findings[0].name, stage, error.use)
             if reached is not None:
                 return reached

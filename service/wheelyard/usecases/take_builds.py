@@ -25,6 +25,7 @@ class TakeOptions:
     worker: str
     lease_seconds: float
     lanes: tuple[Lane, ...]
+    emulated: tuple[Lane, ...] = ()
     capacity: Capacity
     default: ResourceRequest
     """The share of the capacity that a build gets if it requests none."""
@@ -103,6 +104,7 @@ class TakeBuilds:
             worker=self._options.worker,
             lease_seconds=self._options.lease_seconds,
             lanes=tuple(lane for lane in self._options.lanes if lane not in self._left_out),
+            emulated=self._options.emulated,
             total=self._options.capacity,
             free=self._free(),
             default=self._options.default,

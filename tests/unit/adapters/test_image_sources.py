@@ -8,7 +8,7 @@ import pytest
 
 from wheelyard.adapters.images import sources as image_sources
 from wheelyard.adapters.images.build import ImageOptions
-from wheelyard.adapters.images.sources import ImageSources, source_file
+from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, _read_wheels, source_file
 from wheelyard.errors import DownloadFailedError, HashMismatchError
 
 CONTENT = b"the source of Python"
@@ -78,3 +78,19 @@ async def test_file_that_no_mirror_has_names_each_and_why(tmp_path: Path, asked:
     assert silent.startswith(f"{SILENT} (")
     assert asked == ["gone", "other", "silent"]
     assert kept(tmp_path) == []
+
+
+def test_one_wheel_of_each_tool_is_taken_where_several_would_run() -> None:
+    """The PyPI has two of uv for aarch64, and an image build names it by a pattern."""
+    names = (
+        "uv-0.13.9-py3-none-manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64.whl",
+        "uv-0.13.9-py3-none-manylinux_2_28_aarch64.whl",
+    )
+    wheels = [{"url": f"https://files.test/{name}", "hashes": {"sha256": f"{n}" * 64}} for n, name in enumerate(names)]
+    answer = {"packages": [{"name": "uv", "version": "0.13.9", "wheels": wheels}]}
+    lock = "\n".join(f"--hash=sha256:{n}" for n in ("0" * 64, "1" * 64))
+    chosen = {
+        platform: [one.filename for one in _read_wheels(answer, lock, ToolsTarget(python="3.13", platform=platform))]
+        for platform in ("aarch64-manylinux_2_36", "aarch64-manylinux_2_17")
+    }
+    assert chosen == {"aarch64-manylinux_2_36": [names[1]], "aarch64-manylinux_2_17": [names[0]]}

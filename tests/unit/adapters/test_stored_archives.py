@@ -39,11 +39,13 @@ class Host:
         self.store = store or MemoryArchiveStore(self.now)
         self.reads: list[str] = []
         self.error: Exception | None = None
+        self.architectures: tuple[str, ...] = ("x86_64",)
 
     def now(self) -> datetime:
         return BEGINNING + timedelta(seconds=self.seconds)
 
-    async def read(self, suite: str) -> bytes:
+    async def read(self, suite: str, architecture: str) -> bytes:
+        assert architecture in self.architectures
         self.reads.append(suite)
         await asyncio.sleep(0)
         if self.error is not None:
@@ -56,7 +58,7 @@ class Host:
             self.store,
             catalogue=CATALOGUE,
             cache=self.folder / "cache",
-            architecture="x86_64",
+            architectures=self.architectures,
             read=read,
             keep_seconds=DAY,
             clock=clock or (lambda: self.seconds),

@@ -31,3 +31,14 @@ async def test_a_machines_builders_are_the_same_whoever_defines_them(tmp_path: P
 async def test_machine_that_no_suite_knows_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalidError, match="WHEELYARD_ARCHITECTURES"):
         await builder_facts(Parts(Settings(state_dir=tmp_path, architectures=("riscv64",))))
+
+
+async def test_emulated_architecture_can_be_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    alone, further = [
+        await builder_facts(Parts(Settings(state_dir=tmp_path, worker_emulates=emulated)))
+        for emulated in ((), ("aarch64",))
+    ]
+    assert {architecture for architecture, _, _ in alone.definitions} == {"x86_64"}
+    assert {architecture for architecture, _, _ in further.definitions} == set(BOTH)
+    assert alone.definitions.items() <= further.definitions.items()

@@ -118,6 +118,15 @@ def test_weakness_is_a_warning_only(fault: dict[str, object], name: str) -> None
     assert not has_failure(checks)
 
 
+def test_missing_emulator_is_a_warning_that_names_its_package() -> None:
+    facts = replace(HEALTHY, emulators=(Probe(found="aarch64", error="Exec format error"),))
+    (check,) = troubles(facts)
+    assert (check.name, check.status) == ("emulation", CheckStatus.WARN)
+    assert "apt-get install qemu-user-static" in check.remedy
+    found = diagnose(replace(HEALTHY, emulators=(Probe(found="aarch64, by qemu-user"),)), SETTINGS)
+    assert ("emulation", CheckStatus.OK) in {(one.name, one.status) for one in found}
+
+
 def test_what_is_elsewhere_is_not_checked_here() -> None:
     settings = Settings(database_url=SecretStr("postgresql://db.example/wheelyard"), base_image="debian:{suite}-slim")
     assert troubles(replace(HEALTHY, postgres=REFUSED, mmdebstrap=REFUSED, package_mirror=REFUSED), settings) == []

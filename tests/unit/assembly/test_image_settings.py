@@ -49,7 +49,7 @@ def test_schedule_leaves_out_suites_that_this_machine_cannot_build(tmp_path: Pat
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("platform.machine", lambda: "x86_64")
-        refreshes = image_refreshes(Parts(Settings(state_dir=tmp_path, catalogue=own, engine="no-engine")))
+        (refreshes,) = image_refreshes(Parts(Settings(state_dir=tmp_path, catalogue=own, engine="no-engine")))
     assert refreshes._suites == ("bullseye", "bookworm")
 
 

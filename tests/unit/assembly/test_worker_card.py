@@ -7,7 +7,7 @@ import pytest
 
 from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.worker import worker_registration
-from wheelyard.errors import SettingsInvalidError
+from wheelyard.errors import EmulatorMissingError, SettingsInvalidError
 from wheelyard.settings import Settings
 
 
@@ -36,3 +36,42 @@ def test_room_is_enough_for_all_slots_unless_it_is_said(tmp_path: Path) -> None:
     told = settings.model_copy(update={"worker_cpus": 4.0, "worker_memory_bytes": 2 << 30})
     capacity = worker_registration(Parts(told)).capacity
     assert (capacity.cpus, capacity.memory_bytes) == (4.0, 2 << 30)
+
+
+def on_x86_64(monkeypatch: pytest.MonkeyPatch, *, error: EmulatorMissingError | None = None) -> list[str]:
+    """Let this host be an x86_64 one with an emulator, or without; return the architectures that were tried."""
+    tried: list[str] = []
+
+    def check(architecture: str) -> None:
+        tried.append(architecture)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("wheelyard.assembly.parts.check_emulator", check)
+    return tried
+
+
+def test_worker_emulates_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = on_x86_64(monkeypatch)
+    settings = Settings(state_dir=tmp_path, worker_suites=("bookworm",), worker_emulates=("aarch64",))
+    registration = worker_registration(Parts(settings))
+    assert {(lane.architecture, lane.suite) for lane in registration.lanes} == {("x86_64", "bookworm")}
+    assert {(lane.architecture, lane.suite) for lane in registration.emulated} == {("aarch64", "bookworm")}
+    assert {lane.python for lane in registration.emulated} == {lane.python for lane in registration.lanes}
+    assert registration.architecture == "x86_64"
+    assert tried == ["aarch64"]
+
+
+def test_worker_emulates_nothing_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = on_x86_64(monkeypatch)
+    assert worker_registration(Parts(Settings(state_dir=tmp_path))).emulated == ()
+    assert tried == []
+
+
+def test_worker_without_an_emulator_keeps_to_its_own_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_x86_64(monkeypatch, error=EmulatorMissingError(architecture="aarch64", reason="Exec format error"))
+    registration = worker_registration(Parts(Settings(state_dir=tmp_path, worker_emulates=("aarch64",))))
+    assert (registration.emulated, bool(registration.lanes)) == ((), True)

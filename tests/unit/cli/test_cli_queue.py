@@ -22,6 +22,7 @@ WORKER = {
     "host": "host-1",
     "architecture": "x86_64",
     "builders": [{"suite": "bookworm", "python": "3.11"}, {"suite": "bookworm", "python": "3.13"}],
+    "emulated": [{"architecture": "aarch64", "suite": "bookworm", "python": "3.13"}],
     "slots": 2,
     "cpus": 4.0,
     "memory_bytes": 8 << 30,

@@ -154,3 +154,14 @@ def test_wheel_for_pythons_that_cannot_be_had_is_refused_with_the_reason(catalog
     wheel = "demo-1.0-cp315-cp315-manylinux_2_17_x86_64.whl"
     with pytest.raises(SourceUnreachableError, match=r"Python 3\.15 cannot be reached"):
         choose_repairer(catalogue, wheel, None, reach=without(catalogue, "3.15"))
+
+
+def test_wheel_of_another_architecture_is_repaired_there_and_a_pure_one_at_home() -> None:
+    text = (data_path("builders") / "builders.toml").read_text(encoding="utf-8")
+    both = parse_catalogue(text).on("x86_64", "aarch64")
+    foreign, pure = (
+        choose_repairer(both, f"demo-1.0-{tag}.whl", None)
+        for tag in ("cp313-cp313-manylinux_2_36_aarch64", "py3-none-any")
+    )
+    assert (foreign.suite, str(foreign.policy)) == ("bookworm", "manylinux_2_36_aarch64")
+    assert pure.policy.architecture == "x86_64"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.images.build import fill_in_arguments, select_stages
+from wheelyard.adapters.images.build import fill_in_arguments, replace_stage, select_stages
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
@@ -17,6 +17,7 @@ from wheelyard.domain.catalogue.definition import (
 
 BUILDERS = Path(__file__).parents[3] / "builders"
 DOCKERFILE = (BUILDERS / "Dockerfile").read_text()
+CROSS = (BUILDERS / "cross.Dockerfile").read_text()
 MADE = {"BASE": "b:1", "PYTHONS": "p:1"}
 
 
@@ -88,3 +89,25 @@ def test_another_revision_is_another_command_for_every_stage_that_installs_packa
         commands = [next(line for line in text.splitlines() if line.startswith("RUN ")) for text in texts]
         assert commands[0] != commands[1]
     assert "\nARG REVISION" not in one
+
+
+def test_cross_compilation_replaces_the_compilers_and_leaves_the_compilation() -> None:
+    replaced = replace_stage(DOCKERFILE, CROSS)
+    native, cross = (select_stages(text, "python", {"NATIVE": "n:1"}) for text in (DOCKERFILE, replaced))
+    assert stages_of(cross) == ["toolchain", "python"]
+    assert cross.partition(" AS python\n")[2] == native.partition(" AS python\n")[2]
+    assert "FROM ${NATIVE} AS toolchain\n" in cross
+    with pytest.raises(ValueError, match="no stage 'slim'"):
+        replace_stage(DOCKERFILE, "FROM scratch AS slim\n")
+
+
+def test_cross_compilation_is_part_of_emulated_architectures_alone() -> None:
+    catalogue = parse_catalogue((BUILDERS / "builders.toml").read_text())
+
+    def define(architecture: str, cross: str) -> str:
+        facts = DefinitionFacts(dockerfile=DOCKERFILE, tools_lock="build==1", architecture=architecture, cross=cross)
+        return python_definition(catalogue, facts, suite="bookworm", python="3.13")
+
+    assert define("x86_64", CROSS) == define("x86_64", "")
+    assert define("aarch64", CROSS) != define("aarch64", CROSS + "RUN true\n")
+    assert define("aarch64", CROSS) == define("aarch64", "# A comment.\n" + CROSS)

@@ -41,6 +41,24 @@ def test_recipe_never_gets_more_than_the_operators_ceiling() -> None:
     assert grant_log_bytes(LARGE, default=100, ceiling=200) == 200
 
 
+def test_emulated_build_gets_more_time_and_nothing_else() -> None:
+    asked = EffectiveRecipe(time_seconds=7)
+    granted = grant_limits(asked, LIMIT_RULES, times=2.5)
+    assert granted.limits == replace(grant_limits(asked, LIMIT_RULES).limits, time_seconds=17)
+    assert granted.ceiling.time_seconds == int(LIMIT_RULES.ceiling.time_seconds * 2.5)
+
+
+async def test_log_of_an_emulated_build_says_so_and_how_long_it_may_take(pipeline: PipelineHarness) -> None:
+    await resolve(pipeline.job, pipeline.tools)
+    assert "emulated" not in pipeline.log.text
+    pipeline.emulated = frozenset({"x86_64"})
+    await resolve(pipeline.job, pipeline.tools)
+    assert f"{LIMITS.time_seconds * 5} s a stage" in pipeline.log.text
+    assert "emulated: this worker runs x86_64 by qemu-user, so each stage may take 5 times its limit" in (
+        pipeline.log.text
+    )
+
+
 @pytest.mark.parametrize(
     ("recipe", "remedies"),
     [

@@ -46,6 +46,22 @@ async def test_it_runs_in_the_bare_image_on_the_targets_python(pipeline: Pipelin
     assert (spec.image, spec.command[0]) == ("runtime", "/opt/python/3.13/bin/python3.13")
 
 
+async def test_emulated_image_gets_the_installer_of_its_architecture(pipeline: PipelineHarness) -> None:
+    seen: dict[str, bytes] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        seen.update({name: file.data for name, file in agent.files.items()})
+        agent.send("report", imported=["demo"], remarks=[])
+
+    pipeline.emulated = frozenset({"x86_64"})
+    pipeline.images.folder = pipeline.folder
+    (pipeline.folder / "uv-x86_64").write_bytes(b"uv of the image")
+    pipeline.engine.scripts = [script]
+    await verify(pipeline.repaired(), pipeline.tools)
+    assert seen["uv"] == b"uv of the image"
+
+
 async def test_requirement_that_could_be_built_is_named_before_any_container_runs(pipeline: PipelineHarness) -> None:
     pipeline.resolver.buildable = {"needed": "2.0"}
     pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(test_requires=("needed",)))

@@ -432,6 +432,24 @@ async def test_what_the_log_shows_replaces_the_cause(harness: RunHarness) -> Non
     assert 'apt = ["libyaml-dev"]' in build.failure.hint
 
 
+async def test_failure_under_emulation_says_that_it_was_emulated(harness: RunHarness) -> None:
+    crash = failing_build(b"qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n")
+    harness.pipeline.emulated = frozenset({"x86_64"})
+    build = await harness.run(crash)
+    assert build.failure is not None
+    assert build.failure.summary == (
+        "demo 1.0 did not build: a program crashed in the emulator, with qemu's uncaught target signal 11 "
+        "(Segmentation fault)."
+    )
+    assert "It ran emulated (qemu-user, x86_64), which is slower" in build.failure.hint
+
+
+async def test_outage_under_emulation_is_no_fault_of_the_emulator(harness: RunHarness) -> None:
+    harness.pipeline.emulated = frozenset({"x86_64"})
+    build = await harness.run(failing(IndexUnavailableError(index="upstream", reason="it is down")))
+    assert "emulated" not in str(build.attempts[-1].failure)
+
+
 async def test_failure_has_all_findings_of_the_log_wherever_they_stand_in_it(harness: RunHarness) -> None:
     early = b"a.c:2:10: fatal error: yaml.h: No such file or directory\n" + b"building\n" * (40 << 10)
     build = await harness.run(failing_build(early + b"/usr/bin/ld: cannot find -lmecab: No such file or directory\n"))

@@ -13,14 +13,17 @@ READ_SECONDS: Final = 600.0
 """How long an archive may take; Debian's takes 20 seconds."""
 
 
-async def read_archive(images: ImageBuilder, suite: str) -> bytes:
-    """Return the index of a suite's archive, compressed. Its own package manager checks signatures and hashes.
+async def read_archive(builder: ImageBuilder, suite: str, architecture: str) -> bytes:
+    """Return the index of a suite's archive for an architecture, compressed.
+
+    Its own package manager checks signatures and hashes.
 
     Raises:
         MirrorUnreachableError: The archive does not answer, or takes too long.
         SuiteUnavailableError: The archive no longer has the suite.
         ArchiveUnreadableError: It has no lists of its packages' files.
     """
+    images = builder.on(architecture)
     image = await _find_image(images, suite)
     try:
         async with asyncio.timeout(READ_SECONDS):

@@ -5,7 +5,7 @@ import contextlib
 import mmap
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,8 +31,8 @@ _OLD_FOR_SOURCES: Final = timedelta(hours=1)
 """Age at which an index without a version of a source package is read anew."""
 _log = get_logger(__name__)
 
-ReadArchive = Callable[[str], Awaitable[bytes]]
-"""Reads the archive of a suite, for the architecture of this host, and returns its compressed index."""
+ReadArchive = Callable[[str, str], Awaitable[bytes]]
+"""Reads the archive of a suite for an architecture, and returns its compressed index."""
 _Key = tuple[str, str]
 
 
@@ -55,7 +55,7 @@ class StoredArchives:
         *,
         catalogue: Catalogue,
         cache: Path,
-        architecture: str,
+        architectures: Sequence[str],
         read: ReadArchive | None,
         keep_seconds: float,
         clock: Callable[[], float] = time.monotonic,
@@ -67,7 +67,7 @@ class StoredArchives:
             store: Where the indexes are kept.
             catalogue: The suites that there are.
             cache: Folder for the unpacked indexes.
-            architecture: This host's machine, whose archives ``read`` reads.
+            architectures: Those of this host, its own and emulated ones, whose archives ``read`` reads.
             read: Reads an archive; None if this process cannot.
             keep_seconds: Age at which an index is read anew; 0 is never.
             clock: Seconds, to look at the store now and then only.
@@ -76,14 +76,14 @@ class StoredArchives:
         self._store = store
         self._catalogue = catalogue
         self._cache = cache
-        self._architecture = architecture
+        self._architectures = tuple(architectures)
         self._read = read
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._now = now
         self._open: dict[_Key, _OpenIndex] = {}
         self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._failed: dict[str, float] = {}
+        self._failed: dict[_Key, float] = {}
 
     async def find(self, suite: str, architecture: str, wanted: WantedFile) -> tuple[PackageFile, ...]:
         """Return the packages that hold a file, best first; empty if the archive has none.
@@ -106,14 +106,14 @@ class StoredArchives:
         The index may be older than an image with a newer version, so one that is missing has the archive read anew.
         An archive that could not be read rests for a while, because each build asks. Raises as ``find`` does.
         """
-        if self._clock() - self._failed.get(suite, -_PAUSE_SECONDS) < _PAUSE_SECONDS:
+        if self._clock() - self._failed.get((suite, architecture), -_PAUSE_SECONDS) < _PAUSE_SECONDS:
             raise ArchiveNotReadError(suite=suite, architecture=architecture)
         try:
             found = (await self._index(suite, architecture)).find_source(package.name, package.version)
         except ArchiveNotReadError:
             raise
         except OperatorError:
-            self._failed[suite] = self._clock()
+            self._failed[suite, architecture] = self._clock()
             raise
         stored = await self._store.look_up(suite, architecture)
         if found is None and stored is not None and self._now() - stored.read_at > _OLD_FOR_SOURCES:
@@ -122,17 +122,21 @@ class StoredArchives:
 
     async def read_asked(self) -> None:
         """Read the archives that other processes asked for, or that are too old."""
-        for suite in await self._store.list_asked(self._architecture):
-            entry = self._catalogue.suite.get(suite)
-            rests = self._clock() - self._failed.get(suite, -_PAUSE_SECONDS) < _PAUSE_SECONDS
-            if entry is None or self._architecture not in entry.architectures or rests:
-                continue
-            try:
-                if await self._read_alone((suite, self._architecture)):
-                    _log.info("archive-read", suite=suite, architecture=self._architecture)
-            except OperatorError as error:
-                self._failed[suite] = self._clock()
-                _log.warning("archive-failed", suite=suite, code=error.code, reason=error.summary)
+        for architecture in self._architectures:
+            for suite in await self._store.list_asked(architecture):
+                await self._read_one(suite, architecture)
+
+    async def _read_one(self, suite: str, architecture: str) -> None:
+        entry, key = self._catalogue.suite.get(suite), (suite, architecture)
+        rests = self._clock() - self._failed.get(key, -_PAUSE_SECONDS) < _PAUSE_SECONDS
+        if entry is None or architecture not in entry.architectures or rests:
+            return
+        try:
+            if await self._read_alone(key):
+                _log.info("archive-read", suite=suite, architecture=architecture)
+        except OperatorError as error:
+            self._failed[key] = self._clock()
+            _log.warning("archive-failed", suite=suite, code=error.code, reason=error.summary)
 
     async def _index(self, suite: str, architecture: str) -> ArchiveIndex:
         self._check_suite(suite, architecture)
@@ -164,7 +168,7 @@ class StoredArchives:
 
     async def _read_first(self, key: _Key) -> StoredArchive:
         """Read an archive that nobody has read yet, or wait for another process that does."""
-        if self._read is None or key[1] != self._architecture:
+        if self._read is None or key[1] not in self._architectures:
             await self._store.ask_for(*key)
             raise ArchiveNotReadError(suite=key[0], architecture=key[1])
         while (stored := await self._store.look_up(*key)) is None:
@@ -176,7 +180,7 @@ class StoredArchives:
         """Read an archive unless another process does; return whether it was read here."""
         async with self._store.reading(*key) as ours:
             if ours and self._read is not None:
-                await self._store.save(*key, await self._read(key[0]))
+                await self._store.save(*key, await self._read(*key))
             return ours
 
     async def _unpack(self, key: _Key, stored: StoredArchive) -> ArchiveIndex:

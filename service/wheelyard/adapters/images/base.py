@@ -17,12 +17,12 @@ from wheelyard.adapters.host.process import run_program
 from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun, explain_failure
 from wheelyard.adapters.images.context import stream_file
 from wheelyard.adapters.images.names import find_image, label_changes
+from wheelyard.domain.catalogue.architectures import DEBIAN_ARCHITECTURES
 from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates
 from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import ImageBuildFailedError
 
-_DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _EXCERPT_LINES: Final = 12
 # The first address of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
 _MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(\S+://\S+)", re.MULTILINE)
@@ -40,6 +40,9 @@ _SLIM: Final = (
 # Without this hook, the essential package usrmerge and 48 MB of Perl are installed to do what is already done:
 # https://gitlab.mister-muffin.de/josch/mmdebstrap/raw/commit/034698f8d3b10fbd6b56d6a6ad706388659adb4d/hooks/merged-usr/setup00.sh
 _MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+
+# It would ask the package arch-test whether the emulator works; we ask the kernel (adapters/host/emulation.py).
+_EMULATED: Final = ("--skip=check/qemu",)
 
 # Printing in a hook is the one way out of the bootstrap that works in every mode of mmdebstrap.
 _RELEASE: Final = "wheelyard-release "
@@ -60,11 +63,13 @@ class BaseRequest:
     entry: Suite
     """The suite's entry in the catalogue."""
     revision: str = ""
+    suffix: str = ""
+    """Ends the image's name, if it is of an emulated architecture."""
 
     @property
     def name(self) -> ImageName:
         """The base image's name."""
-        return ImageName(name=f"base-{self.suite}", definition=self.definition, revision=self.revision)
+        return ImageName(name=f"base-{self.suite}{self.suffix}", definition=self.definition, revision=self.revision)
 
 
 async def make_base(run: ImageRun, request: BaseRequest) -> ImageRecord:
@@ -120,11 +125,11 @@ def _read_date(request: BaseRequest, line: str) -> ArchiveDate:
 
 
 def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -> list[str]:
-    architecture = _DEBIAN_ARCHITECTURES[options.architecture]
     return [
         options.mmdebstrap_program,
         "--variant=minbase",
-        f"--architectures={architecture}",
+        f"--architectures={DEBIAN_ARCHITECTURES[options.architecture]}",
+        *(_EMULATED if options.is_emulated else ()),
         "--include=ca-certificates,tzdata",
         f"--components={','.join(request.entry.components)}",
         *_SLIM,

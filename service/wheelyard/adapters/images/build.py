@@ -64,6 +64,19 @@ def select_stages(dockerfile: str, target: str, arguments: Mapping[str, str]) ->
     return "".join([head, *chosen])
 
 
+def replace_stage(dockerfile: str, other: str) -> str:
+    """Return a Dockerfile with another text for the stage of the same name; comments before the new one are left out.
+
+    Raises:
+        ValueError: There is no such stage.
+    """
+    head, *stages = _STAGE.split(dockerfile)
+    replacement = _STAGE.split(other)[1]
+    if _name(replacement) not in map(_name, stages):
+        raise ValueError(f"the Dockerfile has no stage {_name(replacement)!r}")
+    return "".join([head, *(replacement if _name(one) == _name(replacement) else one for one in stages)])
+
+
 def _name(stage: str) -> str:
     match = _FROM.match(stage)
     if match is None:
@@ -181,7 +194,9 @@ class ImageOptions:
     lock_dir: Path
     """Directory of the locks that keep two workers of one host from building the same image twice."""
     architecture: str = platform.machine()
-    """The engine's machine, such as ``x86_64``."""
+    """Architecture of the images, such as ``aarch64``."""
+    machine: str = platform.machine()
+    """The engine's machine, such as ``x86_64``. Images of another architecture run emulated."""
     apt_mirror: str | None = None
     """Package mirror, for the bootstrap and inside the images. Default: the distribution's own."""
     apt_security_mirror: str | None = None
@@ -211,6 +226,11 @@ class ImageOptions:
     """Free disk space in bytes that downloads leave."""
     lookups: CacheLookups = field(default_factory=CacheLookups, compare=False)
     """Counts which images were found, and which had to be made."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Return whether the engine's machine emulates the architecture of the images."""
+        return self.architecture != self.machine
 
     def definition(self) -> tuple[tuple[str, str], ...]:
         """Return what changes an image's content, for its definition. Blocks while it reads the CA bundle."""

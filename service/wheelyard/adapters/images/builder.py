@@ -83,6 +83,12 @@ class ImageBuilder:
         other._sources = self._sources.reporting_to(report)  # noqa: SLF001  its own kind
         return other
 
+    def on(self, architecture: str) -> Self:
+        """Return an ImageBuilder for images of an architecture, which the engine's machine may have to emulate."""
+        other = copy.copy(self)
+        other.run = replace(self.run, options=replace(self.run.options, architecture=architecture))
+        return other
+
     def revised(self, revision: str, *, kept: str | None = None) -> Self:
         """Return an ImageBuilder for images that will replace those of the same definition.
 
@@ -257,6 +263,7 @@ class ImageBuilder:
             environment=self.run.options.definition(),
             compile_script=(self._builders_dir / "compile_python.sh").read_text(),
             optimise_scripts=script_texts(self._builders_dir),
+            cross=(self._builders_dir / "cross.Dockerfile").read_text(),
         )
 
     async def plan(self, suite: str) -> SuitePlan:
@@ -276,6 +283,7 @@ class ImageBuilder:
             revision=self._revision,
             kept=self._kept,
             certificates=await asyncio.to_thread(_read_certificates, self.run.options.ca_bundle),
+            machine=self.run.options.machine,
         )
 
     async def _expect(self, image: str) -> ImageRecord:
@@ -368,7 +376,12 @@ class ImageBuilder:
     async def _compile(self, plan: SuitePlan, python: str) -> ImageRecord:
         base = await self._ensure_base(plan)
         source, archive = await self._fetch_source(plan.python(python), base)
-        return await self.run.build(plan.python_build(python, base=base, source=source, archive=archive))
+        build = plan.python_build(python, base=base, source=source, archive=archive)
+        if self.run.options.is_emulated:
+            native = self.on(self.run.options.machine)
+            compiled = await native._ensure_python(await native.plan(plan.suite), python)  # noqa: SLF001  its own kind
+            build = plan.cross_build(build, python, native=compiled.tag)
+        return await self.run.build(build)
 
     async def _ensure_pythons(self, plan: SuitePlan, python: str) -> PythonImage:
         """Compile what is missing, one after the other: each compilation uses every core."""
@@ -408,6 +421,19 @@ class ImageBuilder:
         platform = uv_platform(policy) or f"{policy.architecture}-{entry.policy}"
         target = ToolsTarget(python=self._catalogue.tools.python, platform=platform)
         return await self._sources.fetch_tools(self._builders_dir / "tools.lock", target=target)
+
+    async def ensure_installer(self, suite: str) -> Path:
+        """Return the uv program of the tools, unpacked from its wheel if it is not yet.
+
+        Raises:
+            NotFoundError: There is no such suite for this architecture.
+            DownloadFailedError: The wheel cannot be fetched.
+        """
+        entry = self._catalogue.suite.get(suite)
+        if entry is None:
+            raise NotFoundError(kind="suite", name=suite)
+        wheel = next(one for one in await self._fetch_tools(entry) if one.name.startswith("uv-"))
+        return await asyncio.to_thread(self._sources.unpack_program, wheel, "uv")
 
     async def _finish(self, plan: SuitePlan, build: ImageBuild, parts: Parts) -> ImageRecord:
         content = replace(
@@ -478,20 +504,29 @@ class LoggedImages:
         self._note_use = note_use
         self._contents: MemoryCache[str, ImageContent] = MemoryCache(limit=_KEPT_CONTENTS)
 
-    async def builder(
-        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    async def builder(  # noqa: PLR0913  (each is one property of the image)
+        self,
+        *,
+        suite: str,
+        python: str,
+        architecture: str,
+        apt: Sequence[str],
+        toolchains: Sequence[str] = (),
+        log: LogSink,
     ) -> str:
         """Return the id of the builder image of a suite for a Python, with these toolchains and system packages."""
-        async with self._writing_to(log) as images:
+        async with self._writing_to(log, architecture) as images:
             name = await images.builder_name(suite, python)
             make = functools.partial(images.ensure_builder, suite, python=python)
             builder = await self._fallbacks.serve(name, make, images.run.report)
             extended = await images.ensure_toolchains(builder, suite, toolchains)
             return await self._with_packages(images, extended, apt, own=builder)
 
-    async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
+    async def runtime(
+        self, *, suite: str, python: str, architecture: str, apt: Sequence[str] = (), log: LogSink
+    ) -> str:
         """Return the id of the bare runtime image, with these system packages."""
-        async with self._writing_to(log) as images:
+        async with self._writing_to(log, architecture) as images:
             name = await images.runtime_name(suite, python)
             make = functools.partial(images.ensure_runtime, suite, python)
             bare = await self._fallbacks.serve(name, make, images.run.report)
@@ -504,6 +539,11 @@ class LoggedImages:
             content = read_sbom_content(await read_sbom(self._builder.run.engine, image))
             self._contents.keep(image, content)
         return content
+
+    async def installer(self, *, suite: str, architecture: str, log: LogSink) -> Path:
+        """Return the uv of the tools' wheels for an architecture."""
+        async with self._writing_to(log, architecture) as images:
+            return await images.ensure_installer(suite)
 
     def package_manager(self, suite: str) -> str:
         """Return the name of the package manager of a suite's builders."""
@@ -522,7 +562,7 @@ class LoggedImages:
         return environment
 
     @asynccontextmanager
-    async def _writing_to(self, log: LogSink) -> AsyncIterator[ImageBuilder]:
+    async def _writing_to(self, log: LogSink, architecture: str) -> AsyncIterator[ImageBuilder]:
         """Yield an image builder whose lines go to a log in order. All are written when the block ends."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -532,7 +572,7 @@ class LoggedImages:
 
         writer = asyncio.create_task(write())
         try:
-            yield self._builder.reporting_to(lines.put_nowait)
+            yield self._builder.on(architecture).reporting_to(lines.put_nowait)
         finally:
             lines.put_nowait(None)
             await writer

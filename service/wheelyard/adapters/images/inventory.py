@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
@@ -21,10 +23,20 @@ from wheelyard.errors import EngineCommandError
 class ImageInventory:
     """The catalogue compared with a host's images."""
 
-    def __init__(self, *, engine: EngineCommand, images: ImageBuilder, catalogue: Catalogue, folder: Path) -> None:
+    def __init__(
+        self,
+        *,
+        engine: EngineCommand,
+        images: ImageBuilder,
+        catalogue: Catalogue,
+        folder: Path,
+        emulated: Sequence[str] = (),
+    ) -> None:
+        """Keep what it compares; ``emulated`` are the further architectures of this host's images."""
         self._engine = engine
         self._images = images
         self._catalogue = catalogue
+        self._emulated = tuple(emulated)
         self._pending = PendingFile(folder / "pending.json")
         self._reports = RefreshReports(folder / "refreshes")
         self._fallbacks = FallbackFile(folder / "stand-ins.json")
@@ -49,7 +61,13 @@ class ImageInventory:
 
     async def look(self) -> EngineImages:
         """Return the images that this host's engine has; raise EngineUnavailableError."""
-        current = current_definitions(self._catalogue, await self._images.definition_facts())
+        facts = await self._images.definition_facts()
+        current = frozenset[str]().union(
+            *(
+                current_definitions(self._catalogue, replace(facts, architecture=one))
+                for one in (facts.architecture, *self._emulated)
+            )
+        )
         fallbacks = await asyncio.to_thread(self._fallbacks.read)
         host = socket.gethostname()
         return EngineImages(

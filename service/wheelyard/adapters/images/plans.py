@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.images.base import BaseRequest
-from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.build import ImageBuild, replace_stage
 from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of
 from wheelyard.adapters.images.context import ContextFile
+from wheelyard.domain.catalogue.architectures import DEBIAN_ARCHITECTURES, TRIPLETS
 from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource, Toolchain
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
@@ -69,6 +70,13 @@ class SuitePlan:
     """Revision of the image whose system packages the successor keeps. None: it gets those of today."""
     certificates: tuple[ContextFile, ...] = field(default=())
     """The operator's certificates."""
+    machine: str
+    """The engine's machine. It emulates the images of another architecture, whose names end with that."""
+
+    @property
+    def suffix(self) -> str:
+        """What the names of images end with: nothing for those of the engine's machine."""
+        return "" if self.facts.architecture == self.machine else f"-{self.facts.architecture}"
 
     @property
     def entry(self) -> Suite:
@@ -91,12 +99,13 @@ class SuitePlan:
             source_date_epoch=self.catalogue.source_date_epoch,
             entry=self.entry,
             revision=self.revision if self.kept is None else "",
+            suffix=self.suffix,
         )
 
     def python_name(self, python: str) -> ImageName:
         """Return the name of the image with one compiled Python. A refreshed base does not compile it again."""
         definition = python_definition(self.catalogue, self.facts, suite=self.suite, python=python)
-        return ImageName(name=f"python-{self.suite}-{python}", definition=definition)
+        return ImageName(name=f"python-{self.suite}-{python}{self.suffix}", definition=definition)
 
     def optimised_name(self, python: str) -> ImageName:
         """Return the name of the image with the same Python, compiled again with a profile."""
@@ -109,17 +118,21 @@ class SuitePlan:
         if optimised:
             parts = "".join(self.optimised_name(one).definition for one in optimised)
             definition = hashlib.sha256(f"{definition}{parts}".encode()).hexdigest()
-        return ImageName(name=f"pythons-{self.suite}-{python}", definition=definition)
+        return ImageName(name=f"pythons-{self.suite}-{python}{self.suffix}", definition=definition)
 
     def runtime_name(self, python: str) -> ImageName:
         """Return the name of the bare image with one Python."""
         definition = runtime_definition(self.catalogue, self.facts, suite=self.suite, python=python)
-        return ImageName(name=f"runtime-{self.suite}-{python}", definition=definition, revision=self.revision)
+        return ImageName(
+            name=f"runtime-{self.suite}-{python}{self.suffix}", definition=definition, revision=self.revision
+        )
 
     def builder_name(self, python: str) -> ImageName:
         """Return the name of the suite's builder for one Python."""
         definition = builder_definition(self.catalogue, self.facts, suite=self.suite, python=python)
-        return ImageName(name=f"builder-{self.suite}-{python}", definition=definition, revision=self.revision)
+        return ImageName(
+            name=f"builder-{self.suite}-{python}{self.suffix}", definition=definition, revision=self.revision
+        )
 
     def python_build(self, python: str, *, base: ImageRecord, source: PythonSource, archive: Path) -> ImageBuild:
         """Return the build that compiles one Python from the available source."""
@@ -137,6 +150,33 @@ class SuitePlan:
             folders=(_CERTIFICATES,),
             target="python",
             build_args=self._build_args(python, base),
+        )
+
+    def cross_build(self, build: ImageBuild, python: str, *, native: str) -> ImageBuild:
+        """Return the build of one Python with cross-compilers, in the place of ``python_build``'s.
+
+        Args:
+            build: What ``python_build`` returns for this architecture.
+            python: The Python.
+            native: Name of the engine's own image of the same Python.
+        """
+        foreign, here = TRIPLETS[self.facts.architecture], TRIPLETS[self.machine]
+        debian = DEBIAN_ARCHITECTURES[self.facts.architecture]
+        interpreter = f"/opt/build-python/{python}/bin/python{python}"
+        options = (f"--host={foreign}", f"--build={here}", f"--with-build-python={interpreter}")
+        dockerfile = replace_stage(self.facts.dockerfile, self.facts.cross)
+        return replace(
+            build,
+            dockerfile=f"ARG NATIVE\n{dockerfile}",
+            build_args={
+                **build.build_args,
+                "NATIVE": native,
+                "CROSS_ARCHITECTURE": debian,
+                "CROSS_TRIPLET": foreign,
+                "CROSS_PACKAGES": " ".join(f"{name}-{foreign.replace('_', '-')}" for name in ("gcc", "g++")),
+                "PYTHON_PACKAGES": " ".join(f"{name}:{debian}" for name in self.entry.packages.python),
+                "PYTHON_CONFIGURE": " ".join([*self.python(python).configure, *options]),
+            },
         )
 
     def optimised_build(self, python: str, *, quick: ImageRecord, archive: Path) -> ImageBuild:

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,9 @@ from wheelyard.adapters.upstream.http import (
     retrying,
     without_password,
 )
+from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DownloadFailedError, HashMismatchError
@@ -178,15 +181,26 @@ class ImageSources:
         fetches = (self.fetch(wheel, mirrors=[wheel.url]) for wheel in wheels)
         return tuple(await asyncio.gather(*fetches))
 
+    def unpack_program(self, wheel: Path, name: str) -> Path:
+        """Return a program among the scripts of a wheel that ``fetch_tools`` has checked. Blocks."""
+        program = self._cache_dir / "programs" / wheel.name / name
+        if not program.exists():
+            with zipfile.ZipFile(wheel) as archive:
+                (member,) = (one for one in archive.namelist() if one.endswith(f".data/scripts/{name}"))
+                data = archive.read(member)
+            program.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(program, data, mode=0o755)
+        return program
+
     async def _choose_wheels(self, lock: Path, target: ToolsTarget) -> tuple[IndexFile, ...]:
         """Ask uv which wheels fit the target, as a PEP 751 lock file. The answer is cached."""
         text = await asyncio.to_thread(lock.read_text)
         kept = self._cache_dir / "tools" / f"{_answer_name(text, target)}.json"
         if await asyncio.to_thread(kept.exists):
-            return _read_wheels(json.loads(await asyncio.to_thread(kept.read_text)), text)
+            return _read_wheels(json.loads(await asyncio.to_thread(kept.read_text)), text, target)
         self._report(f"{lock.name}: choosing wheels for Python {target.python} on {target.platform}")
         answer = await self._ask_uv(lock, target)
-        wheels = _read_wheels(answer, text)
+        wheels = _read_wheels(answer, text, target)
         await asyncio.to_thread(kept.parent.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(write_atomic, kept, json.dumps(answer, default=str))
         return wheels
@@ -251,15 +265,31 @@ def _environment(options: ImageOptions) -> dict[str, str]:
     return {**os.environ, **index, **trust}
 
 
-def _read_wheels(answer: dict[str, Any], lock_text: str) -> tuple[IndexFile, ...]:
-    """Return the chosen wheels; raise HashMismatchError for one whose hash is not in the lock file."""
+def _read_wheels(answer: dict[str, Any], lock_text: str, target: ToolsTarget) -> tuple[IndexFile, ...]:
+    """Return the chosen wheels, one of each; raise HashMismatchError for one whose hash is not in the lock file."""
     locked = set(_LOCKED_HASH.findall(lock_text))
     packages: list[dict[str, Any]] = answer.get("packages", [])
-    wheels = tuple(_read_wheel(package, wheel) for package in packages for wheel in package.get("wheels", ()))
+    wheels = tuple(
+        wheel
+        for package in packages
+        for wheel in _best([_read_wheel(package, wheel) for wheel in package.get("wheels", ())], target)
+    )
     for wheel in wheels:
         if wheel.sha256 not in locked:
             raise HashMismatchError(what=wheel.filename, expected="one of the locked ones", found=wheel.sha256)
     return wheels
+
+
+def _best(wheels: Sequence[IndexFile], target: ToolsTarget) -> Sequence[IndexFile]:
+    """Return the wheel of a package that an installer on the target prefers: uv lists each one that would run there."""
+    if len(wheels) < 2:  # noqa: PLR2004
+        return wheels
+    architecture, _, policy = target.platform.partition("-")
+    best = best_wheel(
+        [wheel.filename for wheel in wheels],
+        Target.parse(python=target.python, platform=f"{policy}_{architecture}"),
+    )
+    return [wheel for wheel in wheels if wheel.filename == best]
 
 
 def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:

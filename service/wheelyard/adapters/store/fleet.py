@@ -15,12 +15,12 @@ SILENT_SECONDS: Final = 30.0
 
 _HOST: Final = TypeAdapter(HostMetrics)
 _REPORT: Final = """
-insert into workers (name, host, architecture, builders, slots, cpus, memory_bytes, state, host_figures)
+insert into workers (name, host, architecture, builders, slots, cpus, memory_bytes, state, host_figures, emulated)
 values (%(name)s, %(host)s, %(architecture)s, %(builders)s, %(slots)s, %(cpus)s, %(memory_bytes)s, %(state)s,
-        %(host_figures)s)
+        %(host_figures)s, %(emulated)s)
 on conflict (name) do update set host = excluded.host, architecture = excluded.architecture,
     builders = excluded.builders, slots = excluded.slots, cpus = excluded.cpus, memory_bytes = excluded.memory_bytes,
-    state = excluded.state, host_figures = excluded.host_figures, seen_at = now(),
+    state = excluded.state, host_figures = excluded.host_figures, emulated = excluded.emulated, seen_at = now(),
     started_at = case when workers.state = 'stopped' then now() else workers.started_at end
 returning name
 """
@@ -56,6 +56,7 @@ class PostgresFleet:
             "host": registration.host,
             "architecture": registration.architecture,
             "builders": Jsonb([[lane.suite, lane.python] for lane in registration.lanes]),
+            "emulated": Jsonb([[lane.architecture, lane.suite, lane.python] for lane in registration.emulated]),
             "slots": registration.capacity.slots,
             "cpus": registration.capacity.cpus,
             "memory_bytes": registration.capacity.memory_bytes,
@@ -88,10 +89,12 @@ def _worker_of(row: Row) -> WorkerStatus:
     if row["silent"] and state is not WorkerState.STOPPED:
         state = WorkerState.LOST
     lanes = (Lane(architecture=row["architecture"], suite=suite, python=python) for suite, python in row["builders"])
+    emulated = (Lane(architecture=machine, suite=suite, python=python) for machine, suite, python in row["emulated"])
     registration = WorkerRegistration(
         name=row["name"],
         host=row["host"],
         lanes=tuple(lanes),
+        emulated=tuple(emulated),
         capacity=Capacity(slots=row["slots"], cpus=row["cpus"], memory_bytes=row["memory_bytes"]),
         state=state,
         host_figures=None if row["host_figures"] is None else _HOST.validate_python(row["host_figures"]),

@@ -11,6 +11,7 @@ from typing import Final
 from wheelyard.adapters.store.attempts import claim_on, close_lost
 from wheelyard.adapters.store.database import Connection, Database, notify, prefer_order
 from wheelyard.adapters.store.dependencies import release_dependents, repair
+from wheelyard.adapters.store.fleet import SILENT_SECONDS
 from wheelyard.adapters.store.rows import Row, failure_json, readable, summary_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.build_events import note_lost, note_rested
@@ -41,6 +42,11 @@ select id, need_cpus, need_memory_bytes, deaths from builds
 where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_before, '-infinity') = '-infinity'
   and not waiting
 order by priority, turn, sequence limit 1 for update skip locked
+"""
+_NATIVE: Final = b"""
+select distinct w.architecture || '/' || (served->>0) || '/' || (served->>1) as lane
+from workers w cross join lateral jsonb_array_elements(w.builders) as served
+where w.state = 'active' and w.seen_at >= now() - make_interval(secs => %(silent)s)
 """
 SWEEP_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtext('wheelyard-sweep')) as mine, now() as now"
 # Grant one lease of grace to builds whose lease seems to be over, and limit to it those whose lease comes from a clock
@@ -121,7 +127,8 @@ class PostgresQueue:
         """Lock and take the first build in the queue that fits the allocation; None if there is none."""
         async with self._database.transaction() as connection:
             await prefer_order(connection)
-            values = {"lanes": [str(lane) for lane in offer.lanes], "memory": offer.total.memory_bytes}
+            lanes = [*map(str, offer.lanes), *await _without_native(connection, offer)]
+            values = {"lanes": lanes, "memory": offer.total.memory_bytes}
             first = [row["id"] for row in await (await connection.execute(NEXT_BUILDS, values)).fetchall()]
             if not first:
                 return None
@@ -190,6 +197,15 @@ class PostgresQueue:
             await self._queue.wake(connection, row["lane"])
         else:
             await release_dependents(connection, self._queue, str(row["id"]))
+
+
+async def _without_native(connection: Connection, offer: Allocation) -> list[str]:
+    """Return the lanes that a worker may serve by emulation, because no active worker serves them natively."""
+    if not offer.emulated:
+        return []
+    rows = await (await connection.execute(_NATIVE, {"silent": SILENT_SECONDS})).fetchall()
+    native = {row["lane"] for row in rows}
+    return [lane for lane in map(str, offer.emulated) if lane not in native]
 
 
 def _fits(row: Row, offer: Allocation) -> bool:

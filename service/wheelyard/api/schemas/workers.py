@@ -15,6 +15,12 @@ class ServedView(View):
     python: str
 
 
+class EmulatedView(ServedView):
+    """A builder of another architecture, which a worker emulates."""
+
+    architecture: str
+
+
 class WorkerView(View):
     """A worker."""
 
@@ -22,9 +28,11 @@ class WorkerView(View):
     """Name of the worker; it stays the same after a restart with the same host and state directory."""
     host: str
     architecture: str
-    """Architecture of its machine; it only runs builds for this architecture."""
+    """Architecture of its machine."""
     builders: tuple[ServedView, ...]
-    """Its builders; it only runs builds for these."""
+    """Its builders for that architecture."""
+    emulated: tuple[EmulatedView, ...]
+    """Its builders for other architectures, which it emulates while no active worker has them natively."""
     slots: int
     """Maximum number of concurrent builds."""
     cpus: float
@@ -48,6 +56,10 @@ class WorkerView(View):
             host=registration.host,
             architecture=registration.architecture,
             builders=tuple(ServedView(suite=lane.suite, python=lane.python) for lane in registration.lanes),
+            emulated=tuple(
+                EmulatedView(architecture=lane.architecture, suite=lane.suite, python=lane.python)
+                for lane in registration.emulated
+            ),
             slots=registration.capacity.slots,
             cpus=registration.capacity.cpus,
             memory_bytes=registration.capacity.memory_bytes,

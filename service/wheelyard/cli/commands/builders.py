@@ -22,6 +22,15 @@ PythonOption = Annotated[
     ),
 ]
 
+ArchitectureOption = Annotated[
+    str | None,
+    typer.Option(
+        "--architecture",
+        metavar="NAME",
+        help="x86_64 or aarch64; another one than this machine's is emulated. Default: this machine's.",
+    ),
+]
+
 app = typer.Typer(
     no_args_is_help=True, help="List, make, refresh, test and prune the images that wheels are built and tested in."
 )
@@ -40,6 +49,7 @@ def build(
     suite: SuiteArgument = None,
     *,
     python: PythonOption = None,
+    architecture: ArchitectureOption = None,
     optimised: Annotated[
         bool,
         typer.Option(
@@ -59,10 +69,13 @@ def build(
     [bold]Example[/bold]
     wheelyard builders build bookworm --python 3.13
     wheelyard builders build bookworm --python 3.13 --optimised
+    wheelyard builders build bookworm --architecture aarch64
     """
     from wheelyard.cli.builders import build_images
 
-    raise typer.Exit(build_images(suite, python=python, optimised=optimised, as_json=as_json))
+    raise typer.Exit(
+        build_images(suite, python=python, architecture=architecture, optimised=optimised, as_json=as_json)
+    )
 
 
 @app.command()
@@ -126,14 +139,20 @@ def refresh(
 
 
 @app.command("test")
-def check(suite: SuiteArgument = None, *, python: PythonOption = None, as_json: JsonOption = False) -> None:
+def check(
+    suite: SuiteArgument = None,
+    *,
+    python: PythonOption = None,
+    architecture: ArchitectureOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Test a suite's images against the contract in builders/README.md, and print the size of each part.
 
     Missing images are made first. The exit code is 0 if every check passes.
     """
     from wheelyard.cli.builders import check_images
 
-    raise typer.Exit(check_images(suite, python=python, as_json=as_json))
+    raise typer.Exit(check_images(suite, python=python, architecture=architecture, as_json=as_json))
 
 
 @app.command()

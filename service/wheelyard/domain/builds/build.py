@@ -1,6 +1,6 @@
 """Builds, their attempts and their wheels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -108,6 +108,10 @@ class Failure:
     """If a required release got no wheel: the releases of which each needs the next, this build's first."""
     chain_build_id: str | None = None
     """The build of the last release of the chain; None if it could not be requested."""
+
+    def with_hint(self, text: str) -> Self:
+        """Return the failure with a further sentence in its hint."""
+        return replace(self, hint=storable(f"{self.hint} {text}".strip())[:_MAX_SUMMARY])
 
     @classmethod
     def of(

@@ -90,7 +90,7 @@ def _slots(
     for worker in workers:
         if worker.registration.state is not WorkerState.ACTIVE:
             continue
-        lanes = frozenset(worker.registration.lanes)
+        lanes = frozenset(worker.registration.served)
         held = [running[build_id] for build_id in worker.builds if build_id in running]
         left = [_left(one, typical.get(one.build.project, usual or 0.0), now) for one in held]
         idle = [0.0] * max(worker.registration.capacity.slots - len(held), 0)

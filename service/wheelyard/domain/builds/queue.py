@@ -82,6 +82,8 @@ class Allocation:
     """Its free capacity; the first build of the queue waits for room, and so do those behind it."""
     default: ResourceRequest
     """The resource request of builds without their own."""
+    emulated: tuple[Lane, ...] = ()
+    """Lanes that it serves by emulation: only those that no active worker serves natively."""
 
 
 class WorkerState(StrEnum):
@@ -118,15 +120,23 @@ class WorkerRegistration:
     name: str
     host: str
     lanes: tuple[Lane, ...]
+    """The lanes of its machine's own architecture."""
     capacity: Capacity
     state: WorkerState
     host_figures: HostMetrics | None = None
     """None until the first measurement."""
+    emulated: tuple[Lane, ...] = ()
+    """Lanes of other architectures, which it serves by emulation while no active worker serves them natively."""
 
     @property
     def architecture(self) -> str:
-        """Return the architecture that it builds for."""
+        """Return the architecture of its machine."""
         return self.lanes[0].architecture if self.lanes else ""
+
+    @property
+    def served(self) -> tuple[Lane, ...]:
+        """Return all lanes that it serves."""
+        return (*self.lanes, *self.emulated)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from wheelyard.domain.catalogue.architectures import EMULATED
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
 from wheelyard.domain.toolchain import ToolchainName
@@ -40,11 +41,22 @@ class DefinitionFacts:
     """Text of builders/compile_python.sh."""
     optimise_scripts: tuple[str, ...] = ()
     """Texts of builders/optimise_python.sh and what it calls."""
+    cross: str = ""
+    """Text of builders/cross.Dockerfile."""
 
     @property
     def instructions(self) -> str:
         """Return the Dockerfile without comments, so that a changed comment does not make images anew."""
         return _COMMENT.sub("", self.dockerfile)
+
+    @property
+    def cross_instructions(self) -> tuple[str, ...]:
+        """Return how a Python is cross-compiled, without comments; nothing for an architecture that none emulates.
+
+        A native compilation of the architecture has the same definition, so that a build's key does not depend on the
+        worker that runs it.
+        """
+        return (_COMMENT.sub("", self.cross),) if self.architecture in EMULATED else ()
 
 
 def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
@@ -73,7 +85,7 @@ def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: st
     packages = own_suite(catalogue, suite).packages.model_dump()
     stages = facts.instructions.partition(_AFTER_PYTHON)[0]
     script = [_COMMENT.sub("", facts.compile_script)] if facts.compile_script else []
-    return _digest("python", base, stages, sources, entry.configure, packages, *script)
+    return _digest("python", base, stages, sources, entry.configure, packages, *script, *facts.cross_instructions)
 
 
 def optimised_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:

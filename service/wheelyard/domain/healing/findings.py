@@ -30,6 +30,8 @@ class FindingKind(StrEnum):
     PROJECT_REFUSES = "project-refuses"
     """The project's own code refuses this platform, Python or release."""
     LIMIT = "limit-reached"
+    EMULATOR = "emulator-crashed"
+    """qemu-user ended a program: the program crashed, or the emulator has a fault."""
     COMPILE_ERROR = "compile-error"
     COMMAND_FAILED = "command-failed"
     """A program failed, and its output says no more."""

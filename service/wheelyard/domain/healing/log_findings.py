@@ -11,7 +11,7 @@ from typing import Final
 from wheelyard.domain.builds.network import REMEDY, calls_in_log, name_calls
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.log_signs import MISSING
-from wheelyard.domain.healing.project_signs import CODE, COMMANDS, CRATES, DRIFT, LIMITS, MODULES, REFUSES
+from wheelyard.domain.healing.project_signs import CODE, COMMANDS, CRATES, DRIFT, EMULATION, LIMITS, MODULES, REFUSES
 from wheelyard.domain.healing.signs import finding_of, line_at
 from wheelyard.domain.healing.tracebacks import read_tracebacks
 from wheelyard.errors import NetworkCall
@@ -20,7 +20,7 @@ MAX_CHARACTERS: Final = 320 << 10
 MAX_FINDINGS: Final = 40
 _MOST_OF_A_SIGN: Final = 200
 _BEFORE_NETWORK: Final = (*MISSING, *DRIFT, *MODULES, *CRATES)
-_AFTER_NETWORK: Final = (*REFUSES, *LIMITS, *CODE)
+_AFTER_NETWORK: Final = (*REFUSES, *EMULATION, *LIMITS, *CODE)
 _COLOURS: Final = re.compile(r"\x1b\[[\d;]{0,20}+[A-Za-z]")
 _CONFIGURE_TEST: Final = re.compile(r"(?>\S{0,120}?(?:\b_?conf(?:ig)?test\.|/CMakeTmp/|/TryCompile-))")
 """What a configure step compiles to see whether it can: that may fail in a build that succeeds."""

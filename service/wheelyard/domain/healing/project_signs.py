@@ -410,6 +410,16 @@ REFUSES: Final = (
     ),
 )
 
+EMULATION: Final = (
+    sign(
+        FindingKind.EMULATOR,
+        r"^qemu: (uncaught target signal \d{1,2}+ \([A-Za-z ]{1,30}+\))",
+        "a program crashed in the emulator, with qemu's {0}",
+        "Build it on a native worker to see whether the project or the emulator is at fault.",
+        name="",
+    ),
+)
+
 LIMITS: Final = (
     sign(
         FindingKind.LIMIT,

@@ -24,6 +24,7 @@ _NAMELESS: Final = frozenset(
         FindingKind.C_SOURCES,
         FindingKind.PROJECT_REFUSES,
         FindingKind.LIMIT,
+        FindingKind.EMULATOR,
         FindingKind.COMPILE_ERROR,
         FindingKind.COMMAND_FAILED,
     }
