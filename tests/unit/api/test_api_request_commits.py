@@ -207,7 +207,9 @@ async def test_input_with_more_sources_than_are_allowed_fetches_none(harness: Ap
 
 
 async def test_input_with_more_files_than_are_allowed_fetches_none(harness: ApiHarness) -> None:
-    lines = [f"https://files.example/demo-1.{number}.tar.gz#sha256={number:064}" for number in range(MOST_FILES + 1)]
+    lines = [
+        f"demo @ https://files.example/demo-1.{number}.tar.gz#sha256={number:064}" for number in range(MOST_FILES + 1)
+    ]
     answer = await harness.client.post("/v1/requests/plan", json={"requirements": lines})
     assert answer.status_code == 422
     assert f"it names {MOST_FILES + 1} files; {MOST_FILES} are allowed" in answer.text
