@@ -111,6 +111,7 @@ async def take_wheel(job: Job, tools: Tools) -> Job:
     """
     del tools
     path = known(job.brought)
+    await job.note("nothing is built: its name, metadata, record and archive are compared with each other")
     try:
         # Of a file at an address, the version is changed when it is repaired.
         origin = job.claim.order.sdist.file

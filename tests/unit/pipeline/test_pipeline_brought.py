@@ -130,6 +130,7 @@ async def test_wheel_that_is_right_is_published_byte_by_byte_under_its_own_name(
     assert pipeline.index.files == {("demo", COMPLIANT): content}
     wheel = known(job.wheel)
     assert (wheel.changes, wheel.build_requirements, wheel.policy) == ((), (), "manylinux_2_17_x86_64")
+    assert "nothing is built: its name, metadata, record and archive are compared" in pipeline.log.text
     assert "nothing was changed" in pipeline.log.text
 
 
