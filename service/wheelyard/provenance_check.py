@@ -328,7 +328,7 @@ def _facts(
         digest = ", ".join(f"{name} {value}" for name, value in source["digest"].items())
         yield f"{made} {source.get('name') or source.get('uri')} ({digest})."
     count = sum(_role(one) == "build requirement" for one in parts)
-    if kind in {"sdist", "git", "local"}:
+    if kind in {"sdist", "git", "local", "file"}:
         yield f"{count} build requirements, {sum(_role(one) == 'crates' for one in parts)} archives of crates."
     for one in parts:
         if _role(one).endswith(" image"):

@@ -324,6 +324,11 @@ class Settings(BaseSettings):
     "git.example:8443"]``; a folder allows only the repositories in it. Only https is used, except for entries that
     begin with ``http://``. The API and all workers of a service need the same list. Default: none."""
 
+    file_hosts: tuple[GitHost, ...] = ()
+    """Hosts from which prebuilds fetch sdists and wheels at addresses (``NAME @ https://HOST/FILE#sha256=…``), as a
+    JSON list in the form of ``git_hosts``. Redirects are followed to these hosts only. A listed host may have a private
+    address. The API and all workers of a service need the same list. Default: none."""
+
     webhook_secret: Annotated[SecretStr | None, Field(min_length=24)] = None
     """Random text of at least 24 characters. The secret of each receiver of webhooks is derived from it (``wheelyard
     webhook-secret URL``). Unset: requests with a webhook are refused."""

@@ -1,13 +1,17 @@
 """Requirements of a repository and of an index: built for real, and installed by their hashes."""
 
+import base64
+import hashlib
 import io
 import tarfile
+import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import Launch, running
 from tests.acceptance.upstream import QUICK, VERSION, Upstream, make_sdist
+from tests.integration.file_host import file_host
 from tests.integration.git_host import git_host
 from tests.integration.git_repository import Repository
 
@@ -37,38 +41,77 @@ def _tree() -> dict[str, bytes]:
     return files
 
 
+class _Wheel(NamedTuple):
+    name: str
+    content: bytes
+
+
+def _wheel(project: str) -> _Wheel:
+    """Return a pure wheel that is right as it is."""
+    info = f"{project}-{VERSION}.dist-info"
+    files = {
+        f"{project}.py": b"",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {VERSION}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    digests = {name: base64.urlsafe_b64encode(hashlib.sha256(text).digest()) for name, text in files.items()}
+    lines = [f"{name},sha256={digests[name].decode().rstrip('=')},{len(text)}\n" for name, text in files.items()]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        for name, text in {**files, f"{info}/RECORD": "".join([*lines, f"{info}/RECORD,,\n"]).encode()}.items():
+            bundle.writestr(name, text)
+    return _Wheel(f"{project}-{VERSION}-py3-none-any.whl", buffer.getvalue())
+
+
 def test_repository_becomes_a_pin_that_pip_installs_from_our_index_only(
     spare_state_dir: Path, upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.add("plain")
     upstream.add("listed")
     commit = Repository(tmp_path / "served", "forked.git").commit(_tree(), tag=f"v{VERSION}")
-    with git_host(tmp_path / "served") as host:
+    other = make_sdist("addressed", QUICK, needs=("plain",))
+    digest = hashlib.sha256(other).hexdigest()
+    wheel = _wheel("wheeled")
+    with git_host(tmp_path / "served") as host, file_host() as files:
+        files.files |= {f"/a/addressed-{VERSION}.tar.gz": other, f"/a/{wheel.name}": wheel.content}
+        addressed = (
+            f"addressed @ {files.url}/a/addressed-{VERSION}.tar.gz#sha256={digest}",
+            f"wheeled @ {files.url}/a/{wheel.name}#sha256={hashlib.sha256(wheel.content).hexdigest()}",
+        )
         requirements = tmp_path / "requirements.txt"
-        lines = (f"forked @ git+{host}/forked.git@v{VERSION}", "listed", "other @ git+https://elsewhere.example/x")
+        lines = (
+            f"forked @ git+{host}/forked.git@v{VERSION}",
+            "listed",
+            *addressed,
+            "other @ git+https://elsewhere.example/x",
+        )
         requirements.write_text("\n".join([*lines, ""]))
-        settings = {"UPSTREAM_INDEX_URL": upstream.url, "GIT_HOSTS": f'["{host}"]'}
+        hosts = {"GIT_HOSTS": f'["{host}"]', "FILE_HOSTS": f'["{files.url}/a"]'}
+        settings = {"UPSTREAM_INDEX_URL": upstream.url, **hosts}
         with running(Launch(state_dir=spare_state_dir, settings=settings)) as service:
             locked = tmp_path / "locked.txt"
             wanted = ("prebuild", "-r", str(requirements), "--python", "3.13", "--lock-out", str(locked))
             refused = service.cli(*wanted)
             assert refused.returncode == 1, refused.stdout + refused.stderr
             assert 'WHEELYARD_GIT_HOSTS=["elsewhere.example"]' in refused.stderr
-            requirements.write_text("\n".join([*lines[:2], ""]))
+            requirements.write_text("\n".join([*lines[:-1], ""]))
             done = service.cli(*wanted)
             assert done.returncode == 0, done.stdout + done.stderr
-            assert "3 present; no builds" in done.stderr, "the first request has built them"
+            assert "5 present; no builds" in done.stderr, "the first request has built them"
             version = f"{VERSION}.dev0+g{commit[:12]}"
             assert f"(commit {commit[:12]}, v{VERSION} of {host}/forked.git)" in " ".join(done.stdout.split())
             text = locked.read_text()
             assert f"\nforked=={version} \\\n    --hash=sha256:" in text
             assert "git+" not in text
+            assert f"\naddressed=={VERSION}.dev0+f{digest[:12]} \\\n    --hash=sha256:" in text
+            assert f"\nwheeled=={VERSION}.dev0+f" in text
+            assert files.url not in text
             pip = pip_wheel(Settings(state_dir=service.state_dir))
             install = (
                 f"python {pip.name}/pip install --quiet --no-cache-dir --disable-pip-version-check --target site "
                 f"--only-binary :all: --require-hashes -r locked.txt"
             )
-            code = "import forked, listed, plain; assert forked.ANSWER == 42; print('imported')"
+            code = "import addressed, forked, listed, plain, wheeled; assert forked.ANSWER == 42; print('imported')"
             ended = run_in_runtime(
                 service,
                 runtime_image(service, "bookworm"),

@@ -188,6 +188,15 @@ class BroughtContract:
             await stores.uploads.find(later.filename)
         assert (await stores.uploads.find(NAME)).id == upload.id
 
+    async def test_source_whose_token_was_revoked_while_it_was_sent_is_not_built(self, stores: Stores) -> None:
+        token = await stores.tokens.create(
+            name="ci", scope=Scope.PUBLISH, publishes=("demo",), secret_digest="d", expires_at=None, created_by="tests"
+        )
+        await stores.tokens.revoke(token.id, revoked_by="tests")
+        with pytest.raises(UnauthenticatedError, match="revoked"):
+            await stores.builds.submit(sample_order(), requested_by="ci", token_id=token.id)
+        assert (await stores.builds.list_builds(BuildFilter())).builds == ()
+
     async def test_list_is_filtered_and_paged(self, stores: Stores) -> None:
         names = [f"demo-1.{number}-py3-none-any.whl" for number in range(3)]
         for number, name in enumerate(names):

@@ -47,16 +47,18 @@ class MemoryBuilds:
         self.fault: DatabaseUnavailableError | None = None
         """Raised by ``ping`` while it is set."""
 
-    async def submit(
+    async def submit(  # noqa: PLR0913  what the protocol takes
         self,
         order: BuildOrder,
         *,
         requested_by: str,
         priority: Priority = Priority.INTERACTIVE,
         prebuild_id: str | None = None,
+        token_id: str | None = None,
         trace: Trace = NO_TRACE,
     ) -> Submission:
         """Queue a build, or join the equal one."""
+        self._state.check_token(token_id)
         if prebuild_id in self._state.cancelled_prebuilds:
             raise RequestCancelledError(request=str(prebuild_id))
         if self._state.find_equal(order.key) is None:

@@ -1,6 +1,8 @@
 """An organisation's own projects in tests: an upstream that must not be asked, and the source before it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from packaging.utils import NormalizedName
 from tests.fakes.index import MemoryIndex
@@ -36,8 +38,9 @@ def own_source(  # noqa: PLR0913  a test names only what it is about
     upstream: SourceIndex | None = None,
     held: MemoryIndex | None = None,
     fetch: FetchFile | None = None,
+    places: Mapping[str, FetchFile] = MappingProxyType({}),
 ) -> OwnSource:
-    """Make the source of a state's brought sdists; ``fetch`` is for files with ``upload:`` URLs."""
+    """Make the source of a state's brought sdists; ``fetch`` is for ``upload:`` URLs, ``places`` for others."""
     sdists = MemorySdists(state)
     cache = ContentCache(root=folder / "own", floor_bytes=0)
     return OwnSource(
@@ -45,5 +48,5 @@ def own_source(  # noqa: PLR0913  a test names only what it is about
         names=OwnNames(OwnProjects.of(patterns), sdists),
         sdists=sdists,
         own=OwnWheels(store=MemoryWheels(state), storage=held or MemoryIndex(), cache=cache),
-        places={} if fetch is None else {"upload": fetch},
+        places={**places, **({} if fetch is None else {"upload": fetch})},
     )

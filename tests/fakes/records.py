@@ -25,7 +25,7 @@ from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.domain.recipes.revision import RecipeRevision
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError
+from wheelyard.errors import IndexConflictError, NotFoundError, UnauthenticatedError, WorkerLostError
 
 _POLL_SECONDS: Final = 1.0
 _IN_THE_WAY: Final = frozenset({Status.QUEUED, Status.RUNNING, Status.SUCCEEDED})
@@ -247,6 +247,12 @@ class MemoryState:
         """Return the build that a new one with this key would join."""
         builds = (record.build for record in self.records.values())
         return next((build for build in builds if build.order.key == key and build.status in _IN_THE_WAY), None)
+
+    def check_token(self, token_id: str | None) -> None:
+        """Raise UnauthenticatedError for a token that was revoked or has expired."""
+        _, token = self.tokens.get(token_id or "", ("", None))
+        if token_id is not None and (token is None or not token.is_live(self.clock())):
+            raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
 
     def check_queued(self, requested_by: str, *, for_prebuild: bool) -> None:
         """Raise TooMuchOpenError if a requester may have no further build in the queue."""

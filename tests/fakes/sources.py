@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from packaging.version import Version
 
 from wheelyard.adapters.resolver.wheels import applicable_requirements
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.domain.builds.file_source import ADDRESS_SCHEME, FileHosts
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
@@ -105,6 +107,24 @@ class MemorySourceIndex:
             return partial.keep()
         finally:
             partial.discard()
+
+
+@dataclass(kw_only=True)
+class MemoryAddresses:
+    """The fake of FileAddresses: files by their addresses, on hosts that the rules allow."""
+
+    cache: ContentCache
+    hosts: FileHosts = field(default_factory=lambda: FileHosts.of(["files.example"]))
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    async def fetch(self, file: IndexFile) -> Path:
+        """Write a file into the content cache, with the checks of the real one."""
+        address = self.hosts.check(file.url.removeprefix(f"{ADDRESS_SCHEME}:"))
+        if address not in self.files:
+            raise DownloadFailedError(what=file.filename, tried=[f"{address} (it answered 404 Not Found)"])
+        partial = PartialFile(self.cache, file)
+        partial.write(self.files[address])
+        return partial.keep()
 
 
 class MemoryWheelResolver:

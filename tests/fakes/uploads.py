@@ -25,7 +25,7 @@ from wheelyard.domain.index.uploads import (
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, SdistNotBuiltError, UnauthenticatedError, UploadConflictError
+from wheelyard.errors import NotFoundError, SdistNotBuiltError, UploadConflictError
 
 
 class MemoryUploads:
@@ -74,7 +74,7 @@ class MemoryUploads:
 
     async def _equal(self, upload: NewUpload) -> StoredUpload | None:
         """Return the equal file; raise UploadConflictError for another one."""
-        self._check_token(upload)
+        self._state.check_token(upload.token_id)
         held = await self.standing(upload.filename)
         if held is not None and (equal := held.answer(upload)) is not None:
             self._state.brought_parts.pop(upload.id, None)
@@ -89,11 +89,6 @@ class MemoryUploads:
     async def _put(self, upload: NewUpload, followed_id: str) -> StoredUpload:
         self._state.brought.append((upload, self._state.clock(), followed_id))
         return StoredUpload(upload=await self._read(len(self._state.brought) - 1), is_new=True)
-
-    def _check_token(self, upload: NewUpload) -> None:
-        _, token = self._state.tokens.get(upload.token_id or "", ("", None))
-        if upload.token_id is not None and (token is None or not token.is_live(self._state.clock())):
-            raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
 
     async def _open_bytes(self, uploaded_by: str) -> int:
         own = [await self._read(number) for number in range(len(self._state.brought))]

@@ -3,6 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import socket
+import struct
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +15,13 @@ import httpx
 import pytest
 from tests.integration.test_postgres_store import clear
 from tests.integration.upload_service import NAME, POOL_SIZE, UploadService, other_wheel, upload_service
+from tests.unit.api.test_api_local import packed
 from tests.unit.pipeline_harness import make_wheel
 
 from wheelyard.adapters.store.database import Database
 
 WHEEL = make_wheel(NAME)
+FOLDER = packed({"pyproject.toml": b'[project]\nname = "demo"\nversion = "1.0"\n'})
 AT_ONCE = 8
 
 
@@ -55,14 +61,10 @@ async def test_same_bytes_at_once_are_one_build_and_all_succeed(service: UploadS
     assert await service.stored() == (1, 1, 1)
 
 
-@pytest.mark.parametrize("way", ["rest", "form"])
+@pytest.mark.parametrize("way", ["rest", "form", "local"])
 async def test_upload_whose_token_is_revoked_while_it_is_sent_is_refused(service: UploadService, way: str) -> None:
     token = await service.token("leaked")
-    if way == "rest":
-        head, body, ends = "/v1/files?filename=" + NAME, WHEEL, b""
-    else:
-        head, ends = "/legacy/", b"\r\n--x--\r\n"
-        body = f'--x\r\nContent-Disposition: form-data; name="content"; filename="{NAME}"\r\n\r\n'.encode() + WHEEL
+    head, body, ends = _request(way)
     request = (
         f"POST {head} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body + ends)}\r\nConnection: close\r\n"
         f"Content-Type: multipart/form-data; boundary=x\r\nAuthorization: {_shown(service, way)}\r\n\r\n"
@@ -79,11 +81,65 @@ async def test_upload_whose_token_is_revoked_while_it_is_sent_is_refused(service
     assert (await service.push(WHEEL)).status_code == httpx.codes.ACCEPTED
 
 
-def _shown(service: UploadService, way: str) -> str:
+def _request(way: str) -> tuple[str, bytes, bytes]:
+    """Return the path of a way to upload, and the body in two parts."""
+    if way == "form":
+        part = f'--x\r\nContent-Disposition: form-data; name="content"; filename="{NAME}"\r\n\r\n'
+        return "/legacy/", part.encode() + WHEEL, b"\r\n--x--\r\n"
+    if way == "local":
+        return "/v1/builds/local?kind=folder&name=billing", FOLDER, b""
+    return "/v1/files?filename=" + NAME, WHEEL, b""
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+@pytest.mark.parametrize("way", ["rest", "form", "local"])
+async def test_upload_that_is_cut_off_leaves_nothing_behind_and_can_be_sent_again(
+    service: UploadService, way: str, ending: str
+) -> None:
+    head, body, ends = _request(way)
+    request = (
+        f"POST {head} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body + ends)}\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nAuthorization: {_shown(service, way, 'ci')}\r\n"
+    )
+    _, writer = await service.connect(f"{request}\r\n".encode() + body[:-10])
+    await asyncio.sleep(0.3)
+    if ending == "reset":
+        no_linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+    writer.close()
+    await until(service, open_files=0)
+    assert await service.stored() == (0, 0, 0)
+    answer = await _raw(service, f"{request}Connection: close\r\n\r\n".encode() + body + ends)
+    assert answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 202 ")), answer
+    assert (await service.stored())[1:] == (1, 1)
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+async def test_refusal_in_the_middle_of_a_large_upload_reaches_its_sender(
+    database_url: str, tmp_path: Path, connection: str
+) -> None:
+    async with upload_service(database_url, tmp_path / "small", limit_upload_bytes=1 << 20) as small:
+        request = urllib.request.Request(  # noqa: S310  it is the test's own service
+            f"{small.url}/v1/files?filename={NAME}",
+            data=b"x" * (64 << 20),
+            headers={**small.headers(), "Content-Type": "application/octet-stream"},
+        )
+        if connection == "close":  # urllib sends it by itself
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                await asyncio.to_thread(opener.open, request, timeout=30)
+            status, text = caught.value.code, caught.value.read().decode()
+        else:
+            answer = await small.push(request.data)  # type: ignore[arg-type]
+            status, text = answer.status_code, answer.text
+        assert (status, "upload-too-large" in text or "too-large" in text) == (413, True), text
+
+
+def _shown(service: UploadService, way: str, name: str = "leaked") -> str:
     """Return the header that shows the token, as REST clients or upload tools send it."""
-    if way == "rest":
-        return service.headers("leaked")["Authorization"]
-    return "Basic " + base64.b64encode(f"__token__:{service.secrets['leaked']}".encode()).decode()
+    if way != "form":
+        return service.headers(name)["Authorization"]
+    return "Basic " + base64.b64encode(f"__token__:{service.secrets[name]}".encode()).decode()
 
 
 async def test_uploads_that_stop_in_the_middle_hold_no_connection_of_the_database(service: UploadService) -> None:

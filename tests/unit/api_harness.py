@@ -27,7 +27,7 @@ from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
-from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
+from tests.fakes.sources import MemoryAddresses, MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.uploads import MemoryUploads
 from tests.fakes.wheels import MemoryWheels
 
@@ -45,6 +45,7 @@ from wheelyard.assembly.parts import known_suites
 from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.file_source import ADDRESS_SCHEME
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.catalogue.reach import PythonReach, Reach
@@ -91,6 +92,7 @@ class ApiHarness:
     client: httpx.AsyncClient
     services: ApiServices
     source: MemorySourceIndex
+    addresses: MemoryAddresses
     repositories: MemoryRepositories
     recipes: MemoryRecipes
     builds: MemoryBuilds
@@ -174,7 +176,13 @@ class ApiParts:
         """What was brought, and the index upstream for every other project."""
         store = MemoryUploads(self.state, self.builds, MemoryPrebuilds(self.state))
         fetch = BroughtFiles(store, ContentCache(root=self.cache_dir / "brought", floor_bytes=0)).fetch
-        return own_source(self.state, self.cache_dir, upstream=self.source, held=self.held, fetch=fetch)
+        places = {ADDRESS_SCHEME: self.addresses.fetch}
+        return own_source(self.state, self.cache_dir, upstream=self.source, held=self.held, fetch=fetch, places=places)
+
+    @cached_property
+    def addresses(self) -> MemoryAddresses:
+        """The host files.example, without files."""
+        return MemoryAddresses(cache=ContentCache(root=self.cache_dir / "addresses", floor_bytes=0))
 
     @cached_property
     def repositories(self) -> MemoryRepositories:
@@ -222,6 +230,7 @@ async def api_harness(
             services=services,
             source=parts.source,
             repositories=parts.repositories,
+            addresses=parts.addresses,
             recipes=parts.recipes,
             builds=parts.builds,
             attempts=MemoryAttempts(parts.state),
@@ -399,7 +408,9 @@ def prebuild_harness(
         parsers=parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
-        find_source=FindSource(plan=request_build, find=find, parsers=parsers),
+        find_source=FindSource(
+            plan=request_build, find=find, parsers=parsers, source=source, read_sdist=read_brought_sdist
+        ),
     )
     return Prebuilds(
         read=read,

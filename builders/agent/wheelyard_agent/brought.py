@@ -20,6 +20,7 @@ from wheelyard_agent.extension_sources import find_extension_sources, requiremen
 from wheelyard_agent.job import TOOLS, JobError, run, say
 from wheelyard_agent.linkage import Policies, read_linkage, read_search_paths
 from wheelyard_agent.placement import placement_lies
+from wheelyard_agent.relabel import relabel_wheel
 from wheelyard_agent.repair import (
     add_contents,
     audit_readable,
@@ -53,6 +54,9 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
     members, kept = elf_members(wheel), auditwheels_document(wheel)
     extensions = extension_modules(wheel, members)
     doubts = refuse_lies(all_lies(wheel, members, extensions))
+    if is_relabelled := job["relabel"] is not None:
+        wheel = relabel_wheel(wheel, **job["relabel"])
+        members = elf_members(wheel)
     mended: list[dict[str, Any]] = []
     tags: list[str] = []
     choice = several_platforms(wheel)
@@ -71,7 +75,7 @@ def repair_brought(channel: Channel, job: dict[str, Any], inbox: Path, scratch: 
         path, told = _correct_content(path, extensions, report["policy"], scratch, env)
         mended += told
         links = _changed_links(wheel, path, members, report["grafted"]) if path != wheel else {}
-    is_changed = path != wheel or bool(tags)
+    is_changed = is_relabelled or path != wheel or bool(tags)
     if is_changed:
         if signed := signatures(path):
             path = rewrite_wheel(path, scratch / "unsigned", {}, dropped=signed)

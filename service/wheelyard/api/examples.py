@@ -109,6 +109,7 @@ QUEUED_BUILD: Final[dict[str, Any]] = {
     },
     "source": None,
     "local_source": None,
+    "file_source": None,
     "recipe_digest": _SHA256,
     "key": _SHA256,
     "status": "queued",

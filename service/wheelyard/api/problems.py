@@ -62,6 +62,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,
     errors.GitSourceInvalidError: 422,
+    errors.FileHostRefusedError: 422,
     errors.GitHostRefusedError: 422,
     errors.GitRefUnknownError: 422,
     errors.GitProjectUnknownError: 422,

@@ -258,8 +258,7 @@ def _served(
     sources = {
         key: (release.project, read_version(release.made_version))
         for release in releases
-        if release.commit is not None
-        for key in release.commit.keys
+        for key in (*(release.commit.keys if release.commit else ()), *((release.file.key,) if release.file else ()))
     }
     return ServedReleases(
         simple_url=links.simple(),

@@ -19,8 +19,10 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.uploads import PostgresUploadBytes
 from wheelyard.adapters.store.wheels import PostgresSdists, PostgresWheels
+from wheelyard.adapters.upstream.addresses import AddressOptions, FileAddresses
 from wheelyard.adapters.upstream.brought import BroughtFiles
 from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.domain.builds.file_source import ADDRESS_SCHEME, FileHosts
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.uploads import UPLOAD_SCHEME
 from wheelyard.domain.packaging.own_projects import OwnProjects
@@ -112,7 +114,18 @@ def own_source(
         names=OwnNames(OwnProjects.of(settings.own_projects), sdists),
         sdists=sdists,
         own=own_wheels(settings, database, index),
-        places={UPLOAD_SCHEME: BroughtFiles(PostgresUploadBytes(database), cache).fetch},
+        places={
+            UPLOAD_SCHEME: BroughtFiles(PostgresUploadBytes(database), cache).fetch,
+            ADDRESS_SCHEME: FileAddresses(_address_options(settings), cache).fetch,
+        },
+    )
+
+
+def _address_options(settings: Settings) -> AddressOptions:
+    return AddressOptions(
+        hosts=FileHosts.of(settings.file_hosts),
+        limit_bytes=settings.limit_sdist_bytes,
+        ca_bundle=settings.ca_bundle,
     )
 
 

@@ -93,15 +93,18 @@ def _allowed_files() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-class _ReasonedTransport:
-    """A transport that puts the reason phrase of an answer into its status line (RFC 9112, section 4).
+class _AnswerTransport:
+    """A transport for the answer to a request with a body.
 
-    uvicorn has one phrase for each status. The upload tool twine shows nothing of an answer but the phrase.
+    It puts the reason phrase of an answer into its status line (RFC 9112, section 4): uvicorn has one phrase for each
+    status, and the upload tool twine shows nothing of an answer but the phrase. And it leaves it to the protocol how
+    the connection is closed.
     """
 
-    def __init__(self, transport: asyncio.Transport, phrases: list[str]) -> None:
+    def __init__(self, transport: asyncio.Transport, phrases: list[str], close: Callable[[], None]) -> None:
         self._transport = transport
         self._phrases = phrases
+        self.close = close
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the transport has
         return getattr(self._transport, name)
@@ -115,12 +118,12 @@ class _ReasonedTransport:
         self._transport.write(data)
 
 
-def _take_reason(cycle: RequestResponseCycle) -> None:
-    """Let a request's answer have a reason phrase of its own: what it puts into the scope's extension."""
+def _take_answer(cycle: RequestResponseCycle, close: Callable[[], None]) -> None:
+    """Let a request's answer have a reason phrase of its own, what it puts into the scope's extension, and its end."""
     phrases: list[str] = []
     extensions: dict[str, Any] = cast("dict[str, Any]", cycle.scope).setdefault("extensions", {})
     extensions[REASON_PHRASE] = phrases
-    cycle.transport = cast("asyncio.Transport", _ReasonedTransport(cycle.transport, phrases))
+    cycle.transport = cast("asyncio.Transport", _AnswerTransport(cycle.transport, phrases, close))
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -201,7 +204,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         method = self.cycle.scope["method"]
         if method == "POST":
-            _take_reason(self.cycle)
+            _take_answer(self.cycle, self._close_after_answer)
         elif method == "GET":
             ZeroCopySend.put_into(self.cycle, self.loop, self._part)
 
@@ -220,6 +223,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._body_since is not None and not self.answers:
             self._linger_since = self.loop.time()
+        if self._refused:
+            self._unset_keepalive_if_required()
 
     def look(self, now: float) -> None:
         """Close the connection if its time is over."""
@@ -274,8 +279,22 @@ class BoundedProtocol(HttpToolsProtocol):
         fields = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
         status = f"HTTP/1.1 {answer.status_code} \r\n".encode()
         self.transport.write(status + fields + b"\r\n" + bytes(answer.body))
-        self.transport.write_eof()
         self._unset_keepalive_if_required()
+        self._end_sending()
+
+    def _close_after_answer(self) -> None:
+        """Close the connection, or let the caller first send what is left of a body that was answered before its end.
+
+        A caller that has sent ``Connection: close`` would lose its answer to the reset, as ``refuse`` says.
+        """
+        if self._body_since is None:
+            self.transport.close()
+        else:
+            self._end_sending()
+
+    def _end_sending(self) -> None:
+        """Send nothing more, and discard what comes until the caller has closed the connection, or its time is over."""
+        self.transport.write_eof()
         self._refused, self._linger_since = True, self.loop.time()
 
 

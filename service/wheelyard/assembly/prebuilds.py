@@ -13,7 +13,7 @@ from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.adapters.resolver.sdists import read_sdist_metadata
+from wheelyard.adapters.resolver.sdists import read_brought_sdist, read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
@@ -88,6 +88,9 @@ def make_prebuilds(
         listing=Listing(targets=request_build.targets()),
         may_mirror=settings.mirror == "allow",
     )
+    find_source = FindSource(
+        plan=request_build, find=find, parsers=parsers, source=backends.source, read_sdist=read_brought_sdist
+    )
     advance = AdvancePrebuild(
         store=store,
         builds=builds,
@@ -98,7 +101,7 @@ def make_prebuilds(
         campaigns=_campaign_turns(backends, builds=builds, find=find, plan=request_build),
     )
     return Prebuilds(
-        read=_read_dependencies(backends, FindSource(plan=request_build, find=find, parsers=parsers)),
+        read=_read_dependencies(backends, find_source),
         store=store,
         wheels=wheels,
         builds=builds,

@@ -311,6 +311,8 @@ def _targets_of(items: Iterable[ItemView]) -> str:
 
 def _outcome(item: ItemView) -> str:
     outcome = item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
+    if item.file is not None:
+        return f"{outcome} ({plain_text(item.file.address)})"
     return outcome if item.commit is None else f"{outcome} ({_commit(item.commit)})"
 
 

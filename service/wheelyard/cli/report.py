@@ -58,13 +58,16 @@ def report_build(build: BuildView) -> RenderableType:
 
 
 def _source(build: BuildView) -> Iterator[RenderableType]:
-    """Yield the commit, or the folder or sdist, that a build starts from; nothing for a release of the index."""
+    """Yield the commit, folder, sdist or file that a build starts from; nothing for a release of the index."""
     sent = build.local_source
     if sent is not None:
         yield Text(f"  local {sent.kind} {plain_line(sent.name)}, sent by {plain_line(sent.sent_by)}")
         yield Text(f"  sha256 {sent.sha256}")
         if sent.commit:
             yield Text(f"  commit {sent.commit}, as its sender says")
+    if (file := build.file_source) is not None:
+        yield Text(f"  file {plain_line(file.address)}")
+        yield Text(f"  sha256 {file.sha256}")
     source = build.source
     if source is None:
         return

@@ -512,6 +512,22 @@ class GitHostRefusedError(CallerError):
         )
 
 
+class FileHostRefusedError(CallerError):
+    """The operator does not list the host of a file at an address, or the address is not one that is used."""
+
+    code = "file-host-refused"
+
+    def __init__(self, *, address: str, entry: str = "", reason: str = "", redirected: bool = False) -> None:
+        self.address, self.entry, self.reason, self.redirected = address, entry, reason, redirected
+        what = f"The redirect to {address}" if redirected else f"The address {address}"
+        super().__init__(
+            f"{what} is not followed: {reason or 'its host is not allowed here'}.",
+            f'An operator can allow it: WHEELYARD_FILE_HOSTS=["{entry}"], for the API and all workers.'
+            if entry
+            else "Write https://HOST/PATH/FILE#sha256=…, without a user, a password and a query.",
+        )
+
+
 class GitRefUnknownError(CallerError):
     """The repository has no such commit, tag or branch."""
 

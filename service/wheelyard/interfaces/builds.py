@@ -18,19 +18,21 @@ from wheelyard.errors import WheelyardError
 class BuildStore(Protocol):
     """Requests for builds and the builds' states."""
 
-    async def submit(
+    async def submit(  # noqa: PLR0913  one for each thing that may be known
         self,
         order: BuildOrder,
         *,
         requested_by: str,
         priority: Priority = Priority.INTERACTIVE,
         prebuild_id: str | None = None,
+        token_id: str | None = None,
         trace: Trace = NO_TRACE,
     ) -> Submission:
         """Store an order and queue it, in one transaction, or join the equal build that exists.
 
         An equal build that waits moves forward to the position that a new one would get. ``prebuild_id`` names the
-        prebuild that needs it; raises RequestCancelledError if that was cancelled meanwhile.
+        prebuild that needs it; raises RequestCancelledError if that was cancelled meanwhile. ``token_id`` names the
+        token that sent its source; raises UnauthenticatedError if that was revoked, or expired, while it was sent.
         """
         ...
 

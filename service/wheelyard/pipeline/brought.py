@@ -40,7 +40,7 @@ from wheelyard.errors import (
     WheelClaimsFalseError,
     WheelsMissingError,
 )
-from wheelyard.pipeline.build import MAX_EPOCH
+from wheelyard.pipeline.build import MAX_EPOCH, new_version
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools, granted_limits, known
@@ -117,8 +117,12 @@ async def take_wheel(job: Job, tools: Tools) -> Job:
     """
     del tools
     path = known(job.brought)
+    await job.note("nothing is built: its name, metadata, record and archive are compared with each other")
     try:
-        await asyncio.to_thread(check_wheel, path, job.claim.order)
+        # Of a file at an address, the version is changed when it is repaired.
+        origin = job.claim.order.sdist.file
+        stated = job.claim.order if origin is None else replace(job.claim.order, version=origin.version)
+        await asyncio.to_thread(check_wheel, path, stated)
         epoch = await asyncio.to_thread(_newest_time, path)
     except RefusedWheelError as error:
         raise invalid_wheel(path.name, str(error), error.kind) from error
@@ -151,6 +155,8 @@ async def repair_brought(job: Job, tools: Tools) -> Job:
     suggested = job.knowing(built=replace(built, sources=sources))
     repaired = await accept(suggested, tools, report, path, file)
     said = tuple(_describe_changes(built.path, repaired, report, changes)) if changes.is_changed else ()
+    if (version := new_version(job.claim.order)) is not None:
+        said = (f"Its version was {version['made']}, and is {version['version']}, which replaces no release.", *said)
     for sentence in said or ("It is right as it is: nothing was changed.",):
         await job.note(sentence)
     return job.knowing(repaired=replace(repaired, changes=said))
@@ -200,6 +206,7 @@ async def _repair_in(image: str, job: Job, tools: Tools) -> _Repair:
             python_version=python_version(order.target.python),
             platform=order.target.platform,
             build_tag=tag,
+            relabel=new_version(order),
             epoch=built.epoch,
             extensions=list(order.recipe.expected_extensions),
             may_be_pure=order.recipe.is_pure is True,

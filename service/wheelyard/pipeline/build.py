@@ -93,7 +93,7 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
         trace_headers=bool(job.healing and job.healing.added),
         config_settings=dict(recipe.config_settings),
         sources=sources,
-        relabel=_new_version(order),
+        relabel=new_version(order),
         patches=[asdict(one) for one in recipe.patches],
         cythonize=list(recipe.cythonize),
         hooks={
@@ -103,8 +103,8 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
     )
 
 
-def _new_version(order: BuildOrder) -> dict[str, str] | None:
-    """Return the version that the wheel of a commit gets instead of its sdist's; None if it keeps that."""
+def new_version(order: BuildOrder) -> dict[str, str] | None:
+    """Return the version that a wheel gets instead of its sdist's, or of its own; None if it keeps that."""
     made = order.origin.version if order.origin else None
     return None if made is None or made == order.version else {"made": made, "version": order.version}
 

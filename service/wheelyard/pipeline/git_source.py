@@ -1,4 +1,4 @@
-"""The first stages of a build of a commit, or of what a caller sent: fetch it, and have a sandbox make its sdist.
+"""The first stages of a build of a commit, of what a caller sent or of a file: fetch it, make its sdist in a sandbox.
 
 From then on it is a build of that sdist. What its version is, is known only now, so the order is completed here
 (docs/decisions/0042, 0045).
@@ -17,7 +17,7 @@ from packaging.version import Version
 from wheelyard.domain.builds.build import BuildOrder, Stage
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.key import source_digest
-from wheelyard.domain.builds.local_source import LocalKind, version_of_wheel
+from wheelyard.domain.builds.local_source import LocalKind, LocalOrigin, Origin, version_of_wheel
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.untrusted.file_names import read_sdist_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -46,6 +46,12 @@ async def fetch_commit(job: Job, tools: Tools) -> Job:
     for pack in files.packs[1:]:
         await job.note(f"submodule {pack.path} at commit {pack.commit}")
     return job.knowing(commit=files)
+
+
+async def fetch_address(job: Job, tools: Tools) -> Job:
+    """Fetch the sdist at an address, and the recipe's sources."""
+    job = job.knowing(sources=await fetch_sources(job, tools))
+    return await _with_sdist(job, await tools.source.fetch(source_of(job.claim.order)))
 
 
 async def fetch_local(job: Job, tools: Tools) -> Job:
@@ -173,7 +179,9 @@ async def _give_commit(conversation: Conversation, job: Job) -> dict[str, object
 async def _with_sdist(job: Job, sdist: Path) -> Job:
     """Return the job with its sdist, and the order with what the sdist's name says."""
     order = job.claim.order
-    origin = order.sdist.git or known(order.sdist.local)
+    origin: Origin | None = order.origin
+    if origin is None:
+        raise AssertionError("a release of an index is no such order")
     project, made = _read_name(sdist.name)
     if project != order.project:
         reason = f"it is of the project {project}, and {order.project} was ordered"
@@ -186,7 +194,7 @@ async def _with_sdist(job: Job, sdist: Path) -> Job:
     source = replace(order.sdist, filename=sdist.name, sha256=digest, size_bytes=size)
     if isinstance(origin, GitOrigin):
         source = replace(source, git=replace(origin, version=str(made)))
-    else:
+    elif isinstance(origin, LocalOrigin):
         source = replace(source, local=replace(origin, version=str(made)))
     known_order = replace(order, version=str(version), sdist=source)
     return job.knowing(sdist=sdist, commit=None, archive=None, claim=replace(job.claim, order=known_order))

@@ -4,7 +4,7 @@ from typing import Final
 
 from wheelyard.domain.builds.build import SourceKind, Stage
 from wheelyard.pipeline.brought import fetch_wheel, prepare_repair, prove_everywhere, repair_brought, take_wheel
-from wheelyard.pipeline.git_source import fetch_commit, fetch_local, prepare_source
+from wheelyard.pipeline.git_source import fetch_address, fetch_commit, fetch_local, prepare_source
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.pipeline.narrow import build_narrowed
 from wheelyard.pipeline.prepare import fetch, prepare, resolve
@@ -13,7 +13,12 @@ from wheelyard.pipeline.verify import verify
 
 
 def _by_source(
-    *, sdist: StageFunction, wheel: StageFunction, git: StageFunction | None = None, local: StageFunction | None = None
+    *,
+    sdist: StageFunction,
+    wheel: StageFunction,
+    git: StageFunction | None = None,
+    local: StageFunction | None = None,
+    file: StageFunction | None = None,
 ) -> StageFunction:
     """Return the stage's function for what an order starts from: the only place that decides it.
 
@@ -24,6 +29,7 @@ def _by_source(
         SourceKind.WHEEL: wheel,
         SourceKind.GIT: git or sdist,
         SourceKind.LOCAL: local or sdist,
+        SourceKind.FILE: file or sdist,
     }
 
     async def act(job: Job, tools: Tools) -> Job:
@@ -34,7 +40,10 @@ def _by_source(
 
 _STEPS: Final[tuple[Step, ...]] = (
     Step(stage=Stage.RESOLVE, act=resolve),
-    Step(stage=Stage.FETCH, act=_by_source(sdist=fetch, wheel=fetch_wheel, git=fetch_commit, local=fetch_local)),
+    Step(
+        stage=Stage.FETCH,
+        act=_by_source(sdist=fetch, wheel=fetch_wheel, git=fetch_commit, local=fetch_local, file=fetch_address),
+    ),
     Step(
         stage=Stage.PREPARE,
         act=_by_source(sdist=prepare, wheel=prepare_repair, git=prepare_source, local=prepare_source),

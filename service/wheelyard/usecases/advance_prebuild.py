@@ -354,6 +354,7 @@ def _build_request(release: ReleaseItems, target: Target, prebuild: Prebuild) ->
     return BuildRequest(
         git=None if commit is None else commit.request(release.project),
         commit=commit,
+        file=release.file,
         requirement=f"{release.project}=={release.version}",
         python=target.python,
         platform=target.platform,

@@ -324,4 +324,5 @@ def _item(pin: Pin, target: Target) -> Item:
         origin=pin.origin,
         hashes=pin.hashes,
         commit=pin.commit,
+        file=pin.file,
     )

@@ -45,9 +45,11 @@ from wheelyard.errors import (
     CallerError,
     DependencyFileInvalidError,
     DependencyFileMissingError,
+    DownloadFailedError,
     GitHostRefusedError,
     GitSourceInvalidError,
     GitUnavailableError,
+    HashMismatchError,
     InvalidRequestError,
     InvalidSdistError,
     ProjectError,
@@ -68,10 +70,14 @@ MOST_CHOSEN: Final = 2000
 """Requirements of one input that leave a choice: each is looked up upstream."""
 MOST_SOURCES: Final = 50
 """Sources in git of one input: each is fetched before there is an answer."""
+MOST_FILES: Final = 200
+"""Files at addresses of one input: those that no index has are fetched before there is an answer."""
 _FOUND_AT_ONCE: Final = 2
 _SHOWN: Final = 200
 MOST_RELEASES: Final = 10_000
 """Of one target. The largest lock files of public projects have about 2,000."""
+_OF_ONE_LINE: Final = (GitUnavailableError, DownloadFailedError, HashMismatchError)
+"""Faults of the place that a line names: the rest of an application does not wait for it."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
 """Endings of file names that never are requirements files."""
@@ -206,7 +212,7 @@ class ReadDependencies:
                     return await self.find_source(one, caller)
                 except GitHostRefusedError as error:
                     return one.skipped(f"its host is not allowed here. {error.hint}")
-                except (CallerError, ProjectError, GitUnavailableError) as error:
+                except (*_OF_ONE_LINE, CallerError, ProjectError) as error:
                     return one.skipped(without_users(f"{error.summary} {error.hint}".strip()))
 
         ended = dict(zip(wanted, await asyncio.gather(*map(find, wanted.values())), strict=True))
@@ -217,12 +223,12 @@ class ReadDependencies:
         sources = [(one, found[one.key]) for one in needs.sources if one.key in found]
         if needs.locked is not None:
             return (*needs.locked, *(release.pin(one.origin) for one, release in sources))
-        commits = {release.commit: release.release for _, release in sources if release.commit is not None}
-        files = [release.release for _, release in sources if release.commit is None]
+        made = {str(one.commit or one.file): one.release for _, one in sources if not one.is_of_index}
+        files = [one.release for _, one in sources if one.is_of_index]
         resolved = await self.resolver.resolve(
             [*needs.requirements, *(release.requirement(one.extras) for one, release in sources)],
             constraints=list(needs.constraints),
-            stated=[*await self._stated(needs, files), *commits.values()],
+            stated=[*await self._stated(needs, files), *made.values()],
             target=needs.target,
             asked_by=caller,
         )
@@ -286,10 +292,11 @@ def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: L
         raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem]) from error
     for needs in by_target:
         _check_count(given, len(needs.locked or needs.requirements))
-    sources = len({one.key for needs in by_target for one in needs.sources if isinstance(one, WantedSource)})
-    if sources > MOST_SOURCES:
-        problem = f"it names {sources} sources in git; {MOST_SOURCES} are allowed"
-        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
+    for kind, what, most in ((WantedSource, "sources in git", MOST_SOURCES), (WantedFile, "files", MOST_FILES)):
+        count = len({one.key for needs in by_target for one in needs.sources if isinstance(one, kind)})
+        if count > most:
+            problem = f"it names {count} {what}; {most} are allowed"
+            raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
     return ReadInput(by_target=by_target, skipped=dependencies.skipped)
 
 

@@ -1,18 +1,25 @@
 """Find what a prebuild must know about one release: its wheels here and its wheels upstream."""
 
-from dataclasses import dataclass
-from typing import Final
+import asyncio
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_source import GitOrigin, may_be_of
+from wheelyard.domain.builds.local_source import version_of_wheel
 from wheelyard.domain.dependencies.files import Skipped, SourceRelease, StatedRelease, WantedFile, WantedSource
 from wheelyard.domain.dependencies.pyproject import stated_by_files
-from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing, WheelOrigin
+from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.prebuilds.decision import ReleaseFacts
 from wheelyard.domain.prebuilds.prebuild import ReleaseItems, Source, WheelOffer
+from wheelyard.domain.untrusted.file_names import find_sdist_name, find_wheel_name
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
@@ -20,11 +27,10 @@ from wheelyard.errors import GitSourceRefusedError, NotFoundError, OwnProjectErr
 from wheelyard.interfaces import BuildStore, ParserPool, SourceIndex, WheelStore
 from wheelyard.usecases.read_dependencies import stated_release
 from wheelyard.usecases.request_build import PlanBuild
+from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
-_UNKNOWN_FILE: Final = (
-    "addresses are not asked, and no index has a file with its hash; 'wheelyard push FILE' brings it, or name its "
-    "repository with git+https://"
-)
+ReadMetadata = Callable[[Path, str], bytes]
+"""Returns the PKG-INFO of an sdist with this file name; raises RefusedTextError. It runs in a parser process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +64,8 @@ class FindRelease:
 
     async def __call__(self, release: ReleaseItems) -> FoundRelease:
         """Look a release up; raise IndexUnavailableError or DatabaseUnavailableError."""
-        if release.commit is not None:
-            offered = await self.offered_of(release.project, release.commit)
+        if (origin := release.commit or release.file) is not None:
+            offered = await self.offered_of(release.project, origin)
             facts = ReleaseFacts(own=tuple(map(_offer_of, offered)), upstream=(), started=release.started)
             return FoundRelease(facts=facts, upstream=(), sdist_is_allowed=True)
         held = await self._held(release.project, read_version(release.version))
@@ -88,34 +94,39 @@ class FindRelease:
         """Return the wheels of a release that our index lists for installers; raise DatabaseUnavailableError."""
         return list(filter(is_offered, self._listing.choose(await self._held(project, version))))
 
-    async def offered_of(self, project: NormalizedName, commit: GitOrigin) -> list[IndexedWheel]:
-        """Return the wheels made of a commit that our index lists; raise DatabaseUnavailableError.
+    async def offered_of(self, project: NormalizedName, origin: GitOrigin | FileOrigin) -> list[IndexedWheel]:
+        """Return the wheels made of a commit or of a file that our index lists; raise DatabaseUnavailableError.
 
         All are of one version: a changed recipe can give the same commit another version, and then the newest counts.
         """
         listed = self._listing.choose(file for file in await self._wheels.wheels_of(project) if file.is_wheel)
-        made = [wheel for wheel in filter(is_offered, listed) if await self._is_made_of(wheel, commit)]
+        made = [wheel for wheel in filter(is_offered, listed) if await self._is_made_of(wheel, origin)]
         if not made:
             return []
         newest = max(made, key=lambda wheel: wheel.uploaded_at).version
         return [wheel for wheel in made if wheel.version == newest]
 
-    async def _is_made_of(self, wheel: IndexedWheel, commit: GitOrigin) -> bool:
+    async def _is_made_of(self, wheel: IndexedWheel, origin: GitOrigin | FileOrigin) -> bool:
         version = find_version(wheel.version)
-        if wheel.origin is not WheelOrigin.BUILT or version is None or not may_be_of(version, commit):
+        if wheel.build_id is None or version is None:
             return False
-        if wheel.build_id is None:
+        if not (may_be_of(version, origin) if isinstance(origin, GitOrigin) else origin.mark in (version.local or "")):
             return False
         try:
-            origin = (await self._builds.get(wheel.build_id)).order.sdist.git
+            source = (await self._builds.get(wheel.build_id)).order.sdist
         except NotFoundError:
             return False
-        return origin is not None and origin.is_same(commit)
+        if isinstance(origin, GitOrigin):
+            return source.git is not None and source.git.is_same(origin)
+        return source.file is not None and source.file.sha256 == origin.sha256
 
     async def served(self, release: ReleaseItems) -> list[IndexedWheel]:
-        """Return the wheels of a release, or of its commit, that our index lists; raise DatabaseUnavailableError."""
-        if release.commit is not None:
-            return await self.offered_of(release.project, release.commit)
+        """Return the wheels of a release, or of its commit or file, that our index lists.
+
+        Raises DatabaseUnavailableError.
+        """
+        if (origin := release.commit or release.file) is not None:
+            return await self.offered_of(release.project, origin)
         return await self.offered(release.project, read_version(release.version))
 
     async def _held(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
@@ -155,24 +166,75 @@ class FindRelease:
 
 
 class FindSource:
-    """Finds the commit of a source in git, and the release that its wheel will be."""
+    """Finds the commit of a source in git or the file at an address, and the release that its wheel will be."""
 
-    def __init__(self, *, plan: PlanBuild, find: FindRelease, parsers: ParserPool) -> None:
+    def __init__(
+        self,
+        *,
+        plan: PlanBuild,
+        find: FindRelease,
+        parsers: ParserPool,
+        source: SourceIndex,
+        read_sdist: ReadMetadata,
+    ) -> None:
         self._plan = plan
         self._find = find
         self._parsers = parsers
+        self._source = source
+        self._read_sdist = read_sdist
 
     async def __call__(self, wanted: WantedSource | WantedFile, caller: str) -> SourceRelease | Skipped:
         """Return the release, with the requirements of its wheel if there is one, else with those that files state.
 
-        Raise as ``PlanBuild.find_commit`` does, and ResolutionTooLargeError.
+        Raise as ``PlanBuild.find_commit`` does, or as a fetch of the file does, and ResolutionTooLargeError.
         """
         if isinstance(wanted, WantedSource):
             return await self._find_commit(wanted, caller)
         if not await self._find.has_file(wanted.project, wanted.version, wanted.hashes):
-            return wanted.skipped(_UNKNOWN_FILE)
+            return await self._find_file(wanted, caller)
         release = StatedRelease(project=wanted.project, version=wanted.version, requires=())
         return SourceRelease(release=release, hashes=wanted.hashes)
+
+    async def _find_file(self, wanted: WantedFile, caller: str) -> SourceRelease | Skipped:
+        """Fetch the file at an address that no index has, and read what its metadata requires."""
+        filename = unquote(posixpath.basename(urlsplit(wanted.address).path))
+        name = find_wheel_name(filename) or find_sdist_name(filename)
+        if name is None or (name.project, name.version) != (wanted.project, wanted.version):
+            return wanted.skipped(f"the name of its file is not that of {wanted.project} {wanted.version}")
+        if len(wanted.hashes) != 1:
+            return wanted.skipped("it has several hashes, and which one is that of the file is not known")
+        (digest,) = wanted.hashes
+        origin = FileOrigin(
+            address=wanted.address,
+            name=filename,
+            sha256=digest.removeprefix("sha256:"),
+            version=str(wanted.version),
+        )
+        file = IndexFile(
+            filename=filename,
+            url=origin.url,
+            sha256=origin.sha256,
+            kind="wheel" if origin.is_wheel else "sdist",
+            version=wanted.version,
+        )
+        path = await self._source.fetch(file)
+        version = version_of_wheel(wanted.version, origin)
+        try:
+            metadata = await self._read(path, origin, caller)
+            release = await self._parsers.run(
+                stated_release, wanted.project, version, metadata, what=filename, caller=caller
+            )
+        except RefusedTextError as error:
+            return wanted.skipped(f"{filename}: {error}")
+        size = (await asyncio.to_thread(path.stat)).st_size
+        origin = replace(origin, size_bytes=size, requires_python=release.requires_python)
+        return SourceRelease(release=release, file=origin)
+
+    async def _read(self, path: Path, origin: FileOrigin, caller: str) -> bytes:
+        """Return the metadata of a file, once all of it was checked as data; raise RefusedTextError."""
+        if origin.is_wheel:
+            return await asyncio.to_thread(_wheel_metadata, path, origin.name)
+        return await self._parsers.run(self._read_sdist, path, origin.name, what=origin.name, caller=caller)
 
     async def _find_commit(self, wanted: WantedSource, caller: str) -> SourceRelease:
         found = await self._plan.find_commit(wanted.source, locked=wanted.commit)
@@ -190,6 +252,14 @@ class FindSource:
         except RefusedTextError as error:
             raise GitSourceRefusedError(source=str(commit), reason=str(error)) from error
         return SourceRelease(release=release, commit=commit)
+
+
+def _wheel_metadata(path: Path, filename: str) -> bytes:
+    """Return the METADATA of a wheel whose parts agree; raise RefusedTextError. Blocks."""
+    try:
+        return check_wheel(path, filename=filename).metadata
+    except RefusedWheelError as error:
+        raise RefusedTextError(str(error)) from error
 
 
 def _is_allowed(file: IndexFile, hashes: frozenset[str]) -> bool:

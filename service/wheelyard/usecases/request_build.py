@@ -10,6 +10,7 @@ from packaging.version import Version
 from wheelyard.build_events import note_cancelled, note_left, note_submitted
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource, SourceKind
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_identity import read_identity
 from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.builds.key import KeyFacts, build_key, source_digest
@@ -20,7 +21,7 @@ from wheelyard.domain.catalogue.brought import choose_repairer
 from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue, choose_toolchains
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.catalogue.reach import PythonReach, Reach, reachable_targets
-from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.coverage import serves, targets_served
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target
@@ -29,7 +30,7 @@ from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.untrusted.file_names import WheelName, read_wheel_name
+from wheelyard.domain.untrusted.file_names import WheelName, read_sdist_name, read_wheel_name
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import (
     GitHostRefusedError,
@@ -57,6 +58,8 @@ class BuildRequest:
     """The source in git that is built, in place of a release of the index."""
     commit: GitOrigin | None = None
     """The commit that its ref was found to be before; None to look it up."""
+    file: FileOrigin | None = None
+    """The file at an address that is built, in place of a release of the index."""
     priority: Priority = Priority.INTERACTIVE
     prebuild_id: str | None = None
     """The prebuild that needs it."""
@@ -86,10 +89,12 @@ class BroughtWheel:
     url: str
     """Where workers find it."""
     sha256: str
-    size_bytes: int
+    size_bytes: int | None
     requires_python: str | None
     suite: str | None = None
     """The suite whose builder repairs it; None for the one that its tags point to."""
+    origin: FileOrigin | None = None
+    """The address that it comes from; None if somebody sent it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +160,8 @@ class PlanBuild:
         """
         if request.git is not None:
             return await self._decide_git(request, request.git)
+        if request.file is not None:
+            return self._decide_file(request, request.file)
         requirement = parse_requirement(request.requirement)
         wanted, builder = self._choose_builder(request)
         page = await self._source.project(requirement.project)
@@ -178,6 +185,45 @@ class PlanBuild:
             at=found.origin.commit,
             requirement=f"{found.project} @ {wanted}",
         )
+
+    def _decide_file(self, request: BuildRequest, origin: FileOrigin) -> BuildOrder:
+        """Return the order of an sdist at an address, or of the wheel there if it is for the target."""
+        wanted, builder = self._choose_builder(request)
+        if not origin.is_wheel:
+            source = SdistSource(
+                filename=origin.name,
+                url=origin.url,
+                sha256=origin.sha256,
+                size_bytes=origin.size_bytes,
+                kind=SourceKind.FILE,
+                file=origin,
+            )
+            project = read_sdist_name(origin.name).project
+            requirement = f"{project} @ {origin.address}"
+            return self._order_of_source(
+                source,
+                builder,
+                project,
+                version=read_version(origin.version),
+                at=origin.sha256,
+                requirement=requirement,
+            )
+        if not targets_served(origin.name, origin.requires_python, [wanted]):
+            raise ReleaseUnsupportedError(
+                release=origin.name,
+                target=str(wanted),
+                suite=builder.suite,
+                reason="it is a wheel, and its tags or its Requires-Python are not for this target",
+            )
+        brought = BroughtWheel(
+            filename=origin.name,
+            url=origin.url,
+            sha256=origin.sha256,
+            size_bytes=origin.size_bytes,
+            requires_python=origin.requires_python,
+            origin=origin,
+        )
+        return self.bring(brought)
 
     def decide_local(self, sent: SentSource) -> BuildOrder:
         """Return the order of what a caller sent; raise as ``decide`` does for the target and the recipe."""
@@ -207,8 +253,8 @@ class PlanBuild:
         at: str,
         requirement: str,
     ) -> BuildOrder:
-        """Return the order of a commit, or of what a caller sent; raise if the recipe does not allow it."""
-        if (origin := source.git or source.local) is None:
+        """Return the order of a commit, of what a caller sent, or of a file; raise if the recipe does not allow it."""
+        if (origin := source.git or source.local or source.file) is None:
             raise AssertionError("a release of an index has no such order")
         target, suite = Target(python=builder.python, policy=builder.policy), builder.suite
         stated = version or stated_version(origin) or read_version("0")
@@ -419,12 +465,15 @@ class PlanBuild:
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
             kind=SourceKind.WHEEL,
+            file=wheel.origin,
         )
+        version = name.version if wheel.origin is None else version_of_wheel(name.version, wheel.origin)
+        address = f" @ {wheel.origin.address}" if wheel.origin else f"=={name.version}"
         return BuildOrder(
             key=self._key(recipe, source_digest(source), target, suite, kind=SourceKind.WHEEL),
-            requirement=f"{name.project}=={name.version}",
+            requirement=f"{name.project}{address}",
             project=name.project,
-            version=str(name.version),
+            version=str(version),
             sdist=source,
             target=target,
             builder=suite,

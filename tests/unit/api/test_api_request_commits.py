@@ -1,5 +1,8 @@
 """Requests whose lines name sources in git, over REST, on stores in memory."""
 
+import hashlib
+import io
+import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +11,14 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.api_harness import ApiHarness
+from tests.unit.pipeline_harness import make_wheel
 from tests.unit.request_harness import GRID, builds_of, finish_build, look, order, request_harness, statuses
 
-from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.build import SourceKind, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import GitUnavailableError
 from wheelyard.interfaces import GitCommit
-from wheelyard.usecases.read_dependencies import MOST_SOURCES
+from wheelyard.usecases.read_dependencies import MOST_FILES, MOST_SOURCES
 
 URL = "https://git.example/acme/demo"
 COMMIT, OTHER = "0123456789abcdef" * 2 + "01234567", "fedcba9876543210" * 2 + "fedcba98"
@@ -73,8 +77,12 @@ async def test_line_of_a_commit_is_built_once_for_all_targets_and_shown_with_its
     }
     (build,) = [one for one in running["builds"] if one["project"] == "demo"]
     stored = await harness.builds.get(build["build_id"])
-    assert stored.order.origin is not None
-    assert (stored.order.origin.commit, stored.order.origin.tag, stored.priority) == (COMMIT, "v1.2", Priority.BATCH)
+    assert stored.order.sdist.git is not None
+    assert (stored.order.sdist.git.commit, stored.order.sdist.git.tag, stored.priority) == (
+        COMMIT,
+        "v1.2",
+        Priority.BATCH,
+    )
     done = await finish(harness, request)
     assert statuses(done) == ["present"] * 8
     assert (done["is_installable"], done["needs_lock"], done["skipped"]) == (True, True, [])
@@ -99,7 +107,7 @@ async def test_all_builds_are_of_the_commit_that_the_branch_was_when_it_was_requ
     view = await look(harness, request)
     builds = [await harness.builds.get(one["build_id"]) for one in view["builds"]]
     assert len(builds) > 1, view["items"]
-    assert {one.order.origin and one.order.origin.commit for one in builds} == {COMMIT}
+    assert {one.order.sdist.git and one.order.sdist.git.commit for one in builds} == {COMMIT}
 
 
 async def test_second_request_finds_the_wheel_and_builds_nothing(harness: ApiHarness) -> None:
@@ -196,6 +204,15 @@ async def test_input_with_more_sources_than_are_allowed_fetches_none(harness: Ap
     assert answer.status_code == 422
     assert f"it names {MOST_SOURCES + 1} sources in git" in answer.text
     assert harness.repositories.fetched == []
+
+
+async def test_input_with_more_files_than_are_allowed_fetches_none(harness: ApiHarness) -> None:
+    lines = [
+        f"demo @ https://files.example/demo-1.{number}.tar.gz#sha256={number:064}" for number in range(MOST_FILES + 1)
+    ]
+    answer = await harness.client.post("/v1/requests/plan", json={"requirements": lines})
+    assert answer.status_code == 422
+    assert f"it names {MOST_FILES + 1} files; {MOST_FILES} are allowed" in answer.text
 
 
 UV_LOCK = f"""version = 1
@@ -307,6 +324,139 @@ async def test_file_that_no_index_has_is_never_replaced_by_the_release_of_its_na
     assert [item["project"] for item in request["items"]] == ["lxml"]
     (skipped,) = request["skipped"]
     assert skipped["is_wanted"]
-    assert "no index has a file with its hash" in skipped["reason"]
-    assert "wheelyard push" in skipped["reason"]
+    assert 'WHEELYARD_FILE_HOSTS=["fork.example"]' in skipped["reason"]
     assert not (await finish(harness, request))["is_installable"]
+
+
+def sdist(*needs: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("demo-1.2/PKG-INFO")
+        info.size = len(content := metadata("1.2", *needs))
+        archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def put(harness: ApiHarness, name: str, content: bytes) -> tuple[str, str, str]:
+    """Put a file on the listed host; give its address, its hash, and the version of what is made of it."""
+    address, digest = f"https://files.example/a/{name}", hashlib.sha256(content).hexdigest()
+    harness.addresses.files[address] = content
+    return address, digest, f"1.2.dev0+f{digest[:12]}"
+
+
+async def test_sdist_at_an_address_is_built_once_as_a_version_that_replaces_no_release(harness: ApiHarness) -> None:
+    address, digest, version = put(harness, "demo-1.2.tar.gz", sdist("lxml"))
+    line = f"demo[x] @ {address}#sha256={digest}"
+    request = await order(harness, file="requirements.txt", files={"requirements.txt": f"pyyaml\n{line}\n"}, **GRID)
+    assert request["skipped"] == []
+    (stated,) = [one for one in harness.resolver.stated if one.project == "demo"]
+    assert (str(stated.version), stated.requires) == (version, ("lxml",))
+    running = await look(harness, request)
+    demo = [item for item in running["items"] if item["project"] == "demo"]
+    assert {(item["version"], item["file"]["address"]) for item in demo} == {(version, address)}
+    assert demo[0]["reason"] == f"it is the file at {address}"
+    (build,) = [one for one in running["builds"] if one["project"] == "demo"]
+    source = (await harness.builds.get(build["build_id"])).order.sdist
+    assert (source.kind, source.filename, source.sha256) == (SourceKind.FILE, "demo-1.2.tar.gz", digest)
+    done = await finish(harness, request)
+    assert (done["is_installable"], done["needs_lock"]) == (True, True)
+    text = await lock(harness, request, "requirements.txt", f"pyyaml\n{line}\n")
+    assert f"\ndemo=={version} \\\n    --hash=sha256:" in f"\n{text}"
+    assert "files.example" not in text
+    again = await look(harness, await order(harness, requirements=[line], **GRID))
+    assert (statuses(again), again["builds"]) == (["present"] * 4, [])
+
+
+async def test_wheel_at_an_address_is_repaired_where_its_tags_allow_it(harness: ApiHarness) -> None:
+    name = "demo-1.2-cp313-cp313-manylinux_2_36_x86_64.whl"
+    address, digest, version = put(harness, name, make_wheel(name, version="1.2"))
+    view = await look(harness, await order(harness, requirements=[f"demo @ {address}#sha256={digest}"], **GRID))
+    assert {(item["python"], item["status"]) for item in view["items"] if item["python"] == "3.11"} == {
+        ("3.11", "impossible")
+    }
+    assert "its tags or its Requires-Python are not for this target" in view["items"][0]["reason"]
+    (build,) = view["builds"]
+    order_of_it = (await harness.builds.get(build["build_id"])).order
+    assert (order_of_it.is_brought, order_of_it.version, order_of_it.sdist.file) == (
+        True,
+        version,
+        order_of_it.origin,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("demo-1.2.tar.gz", b"no archive", "cannot be read"),
+        ("demo-1.2-py3-none-any.whl", b"no archive", "not a zip file that can be read"),
+    ],
+)
+async def test_file_at_an_address_that_cannot_be_read_is_a_problem_of_its_line(
+    harness: ApiHarness, name: str, content: bytes, named: str
+) -> None:
+    address, digest, _ = put(harness, name, content)
+    request = await order(harness, requirements=["pyyaml", f"demo @ {address}#sha256={digest}"])
+    assert named in request["skipped"][0]["reason"]
+    assert [item["project"] for item in request["items"]] == ["pyyaml"]
+    for line, reason in (
+        (f"demo @ {address}?x#sha256={digest}", "query"),
+        (f"demo @ {address.replace('/a/', '/b/')}#sha256={digest}", "404"),
+    ):
+        request = await order(harness, requirements=["pyyaml", line])
+        assert reason in request["skipped"][0]["reason"]
+
+
+UV_FILE = """version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "demo"
+version = "1.2"
+source = {{ url = "{address}" }}
+sdist = {{ hash = "sha256:{digest}" }}
+
+[[package]]
+name = "application"
+version = "1.0"
+source = {{ editable = "." }}
+dependencies = [{{ name = "demo" }}]
+"""
+POETRY_FILE = """[[package]]
+name = "demo"
+version = "1.2"
+optional = false
+groups = ["main"]
+files = [{{ file = "demo-1.2.tar.gz", hash = "sha256:{digest}" }}]
+
+[package.source]
+type = "url"
+url = "{address}"
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.11"
+content-hash = "0"
+"""
+PYLOCK_FILE = """lock-version = "1.0"
+created-by = "tests"
+
+[[packages]]
+name = "demo"
+version = "1.2"
+archive = {{ url = "{address}", hashes = {{ sha256 = "{digest}" }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("uv.lock", UV_FILE), ("poetry.lock", POETRY_FILE), ("pylock.toml", PYLOCK_FILE)]
+)
+async def test_file_of_a_lock_is_built_and_comes_back_from_our_index(harness: ApiHarness, file: str, text: str) -> None:
+    address, digest, version = put(harness, "demo-1.2.tar.gz", sdist())
+    text = text.format(address=address, digest=digest)
+    request = await order(harness, file=file, files={file: text})
+    assert [item["version"] for item in request["items"]] == [version]
+    assert (await finish(harness, request))["is_installable"]
+    locked = await lock(harness, request, file, text)
+    assert f'version = "{version}"' in locked
+    assert "files.example" not in locked
+    assert digest not in locked

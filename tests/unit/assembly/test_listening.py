@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from wheelyard.assembly.listening import _ReasonedTransport, holding_port, open_port
+from wheelyard.assembly.listening import _AnswerTransport, holding_port, open_port
 from wheelyard.settings import Settings
 
 
@@ -41,7 +41,7 @@ class _Written:
 )
 def test_reason_phrase_stands_in_the_status_line_of_the_answer_alone(phrase: str, line: bytes) -> None:
     written, phrases = _Written(), list[str]()
-    transport = _ReasonedTransport(cast("asyncio.Transport", written), phrases)
+    transport = _AnswerTransport(cast("asyncio.Transport", written), phrases, lambda: None)
     transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     phrases.append(phrase)
     transport.write(b"HTTP/1.1 400 Bad Request\r\nA: b\r\n\r\n")

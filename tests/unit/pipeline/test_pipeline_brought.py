@@ -26,6 +26,7 @@ from tests.unit.pipeline_harness import (
 )
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage, Wheel
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.catalogue.catalogue import BuilderChoice
 from wheelyard.domain.catalogue.reach import PythonReach, Reach, SourceTry
 from wheelyard.domain.packaging.release import IndexFile
@@ -143,6 +144,7 @@ async def test_wheel_that_is_right_is_published_byte_by_byte_under_its_own_name(
     assert pipeline.index.files == {("demo", COMPLIANT): content}
     wheel = known(job.wheel)
     assert (wheel.changes, wheel.build_requirements, wheel.policy) == ((), (), "manylinux_2_17_x86_64")
+    assert "nothing is built: its name, metadata, record and archive are compared" in pipeline.log.text
     assert "nothing was changed" in pipeline.log.text
 
 
@@ -458,3 +460,26 @@ async def test_wheel_without_an_sdist_at_hand_is_judged_alone(tmp_path: Path, fi
     job = await go(pipeline, alone, *[honest_verify] * 3, sdists=(sdist,))
     assert known(job.wheel).changes == ()
     assert ("demo-1.0.tar.gz: " in pipeline.log.text) == (filename == "demo-1.0.tar.gz")
+
+
+async def test_wheel_at_an_address_gets_a_version_that_replaces_no_release(tmp_path: Path) -> None:
+    pipeline = bringing(tmp_path, COMPLIANT)
+    origin = FileOrigin(
+        address=f"https://files.example/{COMPLIANT}", name=COMPLIANT, sha256=pipeline.order.sdist.sha256, version="1.0"
+    )
+    version = f"1.0.dev0+{origin.mark}"
+    source = replace(pipeline.order.sdist, file=origin)
+    pipeline.order = replace(pipeline.order, version=version, sdist=source)
+    name = COMPLIANT.replace("demo-1.0-", f"demo-{version}-1.bookworm-")
+
+    async def relabelling(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        assert job["relabel"] == {"made": "1.0", "version": version}
+        agent.send_file(name, make_wheel(name, version=version))
+        agent.send("report", wheel=name, is_changed=True, **NATIVE_REPORT)
+
+    job = await go(pipeline, relabelling, *[honest_verify] * 3)
+    assert list(pipeline.index.files) == [("demo", name)]
+    assert known(job.wheel).changes[0] == f"Its version was 1.0, and is {version}, which replaces no release."
+    with pytest.raises(UntrustedOutputError):
+        await go(pipeline, leaving())

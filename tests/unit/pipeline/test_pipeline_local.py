@@ -11,6 +11,7 @@ from tests.unit.pipeline.test_pipeline_commit import SDIST, CommitHarness, repai
 from tests.unit.pipeline_harness import honest_verify
 
 from wheelyard.domain.builds.build import SdistSource, SourceKind, Stage
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.local_source import LocalKind, LocalOrigin
 from wheelyard.errors import InvalidSdistError, UntrustedOutputError
 from wheelyard.pipeline.job import known
@@ -115,3 +116,25 @@ async def test_wheel_with_the_version_of_the_release_is_refused(tmp_path: Path) 
     harness = LocalHarness(tmp_path)
     with pytest.raises(UntrustedOutputError):
         await harness.go(harness.making(), harness.building("1.0"), repairing("1.0"))
+
+
+async def test_sdist_at_an_address_is_built_as_a_development_version(tmp_path: Path) -> None:
+    harness = CommitHarness(tmp_path)
+    file = harness.pipeline.source.add("demo-1.0.tar.gz", SDIST)
+    origin = FileOrigin(
+        address="https://files.example/demo-1.0.tar.gz", name="demo-1.0.tar.gz", sha256=file.sha256, version="1.0"
+    )
+    source = SdistSource(
+        filename=origin.name,
+        url=file.url,
+        sha256=file.sha256,
+        size_bytes=len(SDIST),
+        kind=SourceKind.FILE,
+        file=origin,
+    )
+    version = f"1.0.dev0+{origin.mark}"
+    harness.pipeline.order = replace(harness.pipeline.order, version=version, sdist=source)
+    await harness.go(harness.building(version), repairing(version), honest_verify)
+    assert list(harness.pipeline.index.files) == [("demo", f"demo-{version}-1.bookworm-py3-none-any.whl")]
+    assert harness.jobs[0]["relabel"] == {"made": "1.0", "version": version}
+    assert f"https://files.example/demo-1.0.tar.gz sha256={file.sha256}" in harness.pipeline.log.text

@@ -231,12 +231,12 @@ def _read_bare_address(number: int, line: str, address: str, marker: str, hashes
 def _read_file(number: int, line: str, address: str, hashes: tuple[str, ...], named: str | None = None) -> UnusableLine:
     """Return the file at an address, which its hash identifies; without it if the address does not say enough."""
     try:
-        project, version, known = read_file_address(address, project=named, hashes=hashes)
+        file = read_file_address(address, project=named, hashes=hashes)
     except RefusedTextError as error:
         reason = f"it is a file at an address: {_shown(str(error))}"
         return UnusableLine(line=number, text=_shown(line), reason=reason)
     reason = "it is a file at an address, not a release on the index"
-    return FileLine(line=number, text=_shown(line), reason=reason, project=project, version=version, hashes=known)
+    return FileLine(line=number, text=_shown(line), reason=reason, **file._asdict())
 
 
 def _read_address(number: int, line: str, address: str) -> UnusableLine:

@@ -16,7 +16,7 @@ from wheelyard.adapters.store.rows import token_of
 from wheelyard.domain.access import MAX_AUDIT_ENTRIES, MOST_SESSIONS, Action, AuditEntry, AuditFilter, Change, Scope
 from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
 from wheelyard.domain.builds.records import Token
-from wheelyard.errors import DatabaseUnavailableError, NotFoundError
+from wheelyard.errors import DatabaseUnavailableError, NotFoundError, UnauthenticatedError
 
 _INSERT: Final = b"""
 insert into audit (actor, action, object, details) values (%(actor)s, %(action)s, %(object)s, %(details)s)
@@ -52,6 +52,15 @@ class PostgresAudit:
         return tuple(_entry_of(row) for row in await self._database.fetch_all(_LIST_ENTRIES, parameters))
 
 
+async def check_token(connection: Connection, token_id: str | None) -> None:
+    """Raise UnauthenticatedError if a sender's token was revoked while its file was received, or has expired.
+
+    It cannot be revoked any more before the caller's transaction ends.
+    """
+    if token_id is not None and await _one(connection, _VALID.encode(), {"token": token_id}) is None:
+        raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
+
+
 async def record_change(connection: Connection, change: Change) -> None:
     """Record a change in the caller's transaction."""
     values = {
@@ -69,6 +78,8 @@ def _entry_of(row: Row) -> AuditEntry:
 
 
 LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"
+# A lock that does not wait for notes of the token's use.
+_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for key share"  # noqa: S608  (constants)
 LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
 """SQL condition: the last use was recorded so long ago that it is recorded again."""
 _CREATE: Final = b"""

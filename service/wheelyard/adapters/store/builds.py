@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg.errors import UniqueViolation
 
-from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.access import check_token, record_change
 from wheelyard.adapters.store.database import Connection, Database, cancel_topic, hold_caller, notify, prefer_order
 from wheelyard.adapters.store.dependencies import forget_dependencies
 from wheelyard.adapters.store.rows import Row, build_of, order_columns, readable, reading, summary_of
@@ -156,17 +156,19 @@ class PostgresBuilds:
         self._limits = limits
         self._new_id = new_id
 
-    async def submit(
+    async def submit(  # noqa: PLR0913  what the protocol takes
         self,
         order: BuildOrder,
         *,
         requested_by: str,
         priority: Priority = Priority.INTERACTIVE,
         prebuild_id: str | None = None,
+        token_id: str | None = None,
         trace: Trace = NO_TRACE,
     ) -> Submission:
         """Insert the build and its job, or join the equal build. The unique index decides, not a look-up before it."""
         async with self._database.transaction() as connection:
+            await check_token(connection, token_id)
             if prebuild_id is not None:
                 await _refuse_if_cancelled(connection, prebuild_id)
             return await self.request_on(

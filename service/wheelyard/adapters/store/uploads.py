@@ -7,7 +7,7 @@ from typing import Final
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from wheelyard.adapters.store.access import LIVE, record_change
+from wheelyard.adapters.store.access import check_token, record_change
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Connection, Database, hold_caller
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
@@ -29,7 +29,7 @@ from wheelyard.domain.index.uploads import (
 )
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, SdistNotBuiltError, UnauthenticatedError, UploadConflictError
+from wheelyard.errors import NotFoundError, SdistNotBuiltError, UploadConflictError
 
 _BATCH: Final = 64
 _DAY_SECONDS: Final = 86_400.0
@@ -89,8 +89,6 @@ _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
   and not exists (select from builds where sdist->>'kind' = 'local' and sdist->>'url' = 'upload:' || %(id)s::text)
 """
-# A lock, so that the token is not revoked before the file is stored. It does not wait for notes of the token's use.
-_VALID: Final = f"select id from tokens where id = %(token)s and {LIVE} for key share"  # noqa: S608  (constants)
 _OPEN_BYTES: Final = b"""
 select coalesce(sum(f.size_bytes), 0)::bigint as size from (
     select f.size_bytes, f.uploaded_by from builds b join brought_files f on f.build_id = b.id
@@ -229,7 +227,7 @@ class PostgresUploads(PostgresUploadBytes):
             await connection.execute(_DISCARD, {"id": file_id})
 
     async def _submit(self, connection: Connection, upload: NewUpload, order: _Order) -> StoredUpload:
-        await _check_token(connection, upload)
+        await check_token(connection, upload.token_id)
         name = {"filename": upload.filename}
         row = await (await connection.execute(_HELD.encode(), name)).fetchone()
         held = None if row is None else _upload_of(row)
@@ -287,14 +285,6 @@ class PostgresUploads(PostgresUploadBytes):
         rows = await self._database.fetch_all(_LIST, parameters)
         next_before = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return UploadPage(uploads=readable("file", rows[:limit], _read), next_before=next_before)
-
-
-async def _check_token(connection: Connection, upload: NewUpload) -> None:
-    """Raise UnauthenticatedError if the sender's token was revoked while the file was received, or has expired."""
-    if upload.token_id is None:
-        return
-    if await (await connection.execute(_VALID.encode(), {"token": upload.token_id})).fetchone() is None:
-        raise UnauthenticatedError(reason="its token was revoked, or expired, while the file was sent")
 
 
 async def _check_index(connection: Connection, upload: NewUpload) -> None:

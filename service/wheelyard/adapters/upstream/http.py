@@ -10,10 +10,17 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from wheelyard import __version__
+from wheelyard.adapters.upstream.cache import PartialFile
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.errors import DownloadFailedError
 
 CONNECTIONS: Final = 16
 """How many connections a client has at most."""
 _CONNECT_SECONDS: Final = 10.0
+_CHUNK_BYTES: Final = 1 << 20
+STORED_BYTES: Final = {"Accept-Encoding": "identity"}
+"""Headers that ask for a file as it is stored. Some servers label a .tar.gz as gzip-encoded, and clients then decode
+it. The hash is that of the stored bytes: https://github.com/pypa/pip/issues/1419"""
 _TRANSIENT_STATUSES: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
 
@@ -46,6 +53,27 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *, pauses: tuple[float, 
                 raise
         await asyncio.sleep(pause)
     return await attempt()
+
+
+async def save_body(response: httpx.Response, partial: PartialFile, file: IndexFile, *, limit_bytes: int) -> None:
+    """Write a file's body as it is stored.
+
+    Raise DownloadFailedError if it is larger than promised or allowed, and RemoteProtocolError if it ends too early.
+    """
+    promised = file.size_bytes
+    async for chunk in response.aiter_raw(_CHUNK_BYTES):
+        await asyncio.to_thread(partial.write, chunk)
+        if promised is not None and partial.size_bytes > promised:
+            raise download_failed(file, f"it sent more than the {promised} bytes that it promised")
+        if partial.size_bytes > limit_bytes:
+            raise download_failed(file, f"it is larger than the limit of {limit_bytes} bytes")
+    if promised is not None and partial.size_bytes < promised:
+        raise httpx.RemoteProtocolError(f"it ended after {partial.size_bytes} of {promised} bytes")
+
+
+def download_failed(file: IndexFile, reason: str) -> DownloadFailedError:
+    """Return the error for a file, with its address as it may be shown."""
+    return DownloadFailedError(what=file.filename, tried=[f"{without_password(file.url)} ({reason})"])
 
 
 def explain(error: httpx.HTTPError | httpx.InvalidURL) -> str:

@@ -17,10 +17,13 @@ from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.adapters.upstream.http import (
     CONNECTIONS,
+    STORED_BYTES,
     IndexAddress,
+    download_failed,
     explain,
     open_client,
     retrying,
+    save_body,
     without_password,
 )
 from wheelyard.adapters.upstream.page import PageBody, UnreadablePageError, read_page
@@ -32,7 +35,6 @@ from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.memory_cache import MemoryCache, SingleFlight
 from wheelyard.metrics import CacheLookups
 
-_CHUNK_BYTES: Final = 1 << 20
 _LARGE_PAGE: Final = 128 << 10
 """Size in bytes from which a separate process reads a page: the JSON parser blocks everything else while it reads."""
 _MOST_HELD: Final = 200_000
@@ -185,34 +187,17 @@ class SimpleSourceIndex:
         try:
             return await self._retrying(functools.partial(self._download, file))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._failed(file, explain(error)) from error
+            raise download_failed(file, explain(error)) from error
 
     async def _download(self, file: IndexFile) -> Path:
         partial = PartialFile(self._cache, file)
         try:
-            # Some servers label a .tar.gz as gzip-encoded, and clients then decode it. The hash is that of the stored
-            # bytes: https://github.com/pypa/pip/issues/1419
-            headers = {"Accept-Encoding": "identity"}
-            async with self._client.stream("GET", file.url, headers=headers) as response:
+            async with self._client.stream("GET", file.url, headers=STORED_BYTES) as response:
                 response.raise_for_status()
-                await self._save(response, partial, file)
+                await save_body(response, partial, file, limit_bytes=self._options.file_limit_bytes)
             return await asyncio.to_thread(partial.keep)
         finally:
             partial.discard()
-
-    async def _save(self, response: httpx.Response, partial: PartialFile, file: IndexFile) -> None:
-        promised, limit = file.size_bytes, self._options.file_limit_bytes
-        async for chunk in response.aiter_raw(_CHUNK_BYTES):
-            await asyncio.to_thread(partial.write, chunk)
-            if promised is not None and partial.size_bytes > promised:
-                raise self._failed(file, f"it sent more than the {promised} bytes that it promised")
-            if partial.size_bytes > limit:
-                raise self._failed(file, f"it is larger than the limit of {limit} bytes")
-        if promised is not None and partial.size_bytes < promised:
-            raise httpx.RemoteProtocolError(f"it ended after {partial.size_bytes} of {promised} bytes")
-
-    def _failed(self, file: IndexFile, reason: str) -> DownloadFailedError:
-        return DownloadFailedError(what=file.filename, tried=[f"{without_password(file.url)} ({reason})"])
 
     async def _retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
         async def connected() -> T:

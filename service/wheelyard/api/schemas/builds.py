@@ -265,6 +265,18 @@ class LocalSourceView(View):
     """The version that the project gives itself; null until its sdist is made."""
 
 
+class FileSourceView(View):
+    """The sdist or wheel at an address that a build starts from."""
+
+    address: str
+    name: str
+    """Its file name."""
+    sha256: str
+    """Its digest; its beginning is in the wheel's version."""
+    version: str
+    """The version in its name."""
+
+
 class BuildSummaryView(View):
     """A build in a list."""
 
@@ -368,6 +380,8 @@ class BuildView(View):
     """The commit that the sdist is made of; null for a release of the index."""
     local_source: LocalSourceView | None = None
     """The folder or sdist that a caller sent; null for all other builds."""
+    file_source: FileSourceView | None = None
+    """The sdist or wheel at an address that the wheel is made from; null for all other builds."""
     recipe_digest: str
     key: str
     """Content key: requests with the same key share one build."""
@@ -487,6 +501,7 @@ def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
         "sdist": order.sdist if order.sdist.sha256 else None,
         "source": order.sdist.git and GitSourceView.of(order.sdist.git),
         "local_source": order.sdist.local,
+        "file_source": order.sdist.file,
         "recipe_digest": order.recipe_digest,
         "key": order.key,
         "status": build.status,

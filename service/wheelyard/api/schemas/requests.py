@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from pydantic import Field, StringConstraints
 
 from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
-from wheelyard.api.schemas.builds import GitSourceView, log_path
+from wheelyard.api.schemas.builds import FileSourceView, GitSourceView, log_path
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.dependencies.files import InputKind, Skipped
@@ -111,6 +111,8 @@ class ItemView(View):
     """Of a commit, it is known for sure once its wheel is built."""
     commit: GitSourceView | None = None
     """The commit that it is built from; null for a release of an index."""
+    file: FileSourceView | None = None
+    """The file at an address that it is made from; null for a release of an index."""
     python: str
     platform: str
     status: ItemStatus
@@ -137,6 +139,7 @@ class ItemView(View):
             project=item.project,
             version=item.made_version,
             commit=None if item.commit is None else GitSourceView.of(item.commit),
+            file=None if item.file is None else FileSourceView.model_validate(item.file),
             python=item.target.python,
             platform=item.target.platform,
             status=item.status,

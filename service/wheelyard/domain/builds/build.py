@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from wheelyard.domain.builds.components import Component, SourcePackage
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.builds.local_source import LocalOrigin, Origin
 from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
@@ -304,6 +305,8 @@ class SourceKind(StrEnum):
     """A commit of a git repository: its sdist is made in a sandbox first."""
     LOCAL = "local"
     """A folder or an sdist that the caller sent."""
+    FILE = "file"
+    """An sdist at an address. A wheel at an address is a ``WHEEL``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,6 +325,8 @@ class SdistSource:
     """The commit that the sdist is made of."""
     local: LocalOrigin | None = None
     """What the caller sent: a folder that the sdist is made of, or the sdist."""
+    file: FileOrigin | None = None
+    """The sdist or wheel at an address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -349,8 +354,8 @@ class BuildOrder:
 
     @property
     def origin(self) -> Origin | None:
-        """Return what it starts from that is no release of an index: a commit, or what the caller sent; else None."""
-        return self.sdist.git or self.sdist.local
+        """Return what it starts from that is of no index: a commit, what the caller sent, or a file; else None."""
+        return self.sdist.git or self.sdist.local or self.sdist.file
 
     @property
     def resource_request(self) -> ResourceRequest:

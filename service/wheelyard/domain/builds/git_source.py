@@ -171,7 +171,7 @@ class GitHosts:
     def check(self, url: str) -> None:
         """Raise GitHostRefusedError if the URL's host is not listed."""
         if not self.allow(url):
-            raise GitHostRefusedError(url=url, entry=_entry_for(url), allowed=self.origins)
+            raise GitHostRefusedError(url=url, entry=entry_of(url), allowed=self.origins)
 
     def allow(self, url: str) -> bool:
         """Return whether the URL's scheme, host and port are listed, with a folder that it is in."""
@@ -278,9 +278,9 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{_host_of(url)}{shown}"
 
 
-def _entry_for(url: str) -> str:
-    origin = _origin(url)
-    return origin.removeprefix("https://")
+def entry_of(url: str) -> str:
+    """Return the entry of an operator's list that allows a URL's host; raise GitSourceInvalidError."""
+    return _origin(url).removeprefix("https://")
 
 
 def _read_host(entry: str) -> str:

@@ -58,6 +58,8 @@ def source_digest(source: SdistSource) -> str:
     if sent is not None:
         name = sent.name if sent.kind is LocalKind.SDIST else None
         return hashlib.sha256(json.dumps([sent.kind.value, name, sent.sha256, sent.tag]).encode()).hexdigest()
+    if source.file is not None:
+        return hashlib.sha256(json.dumps(["file", source.file.name, source.file.sha256]).encode()).hexdigest()
     if origin is None and source.kind is SourceKind.WHEEL:
         return hashlib.sha256(json.dumps([source.filename, source.sha256]).encode()).hexdigest()
     if origin is None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from packaging.version import Version
 
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_source import GitOrigin, development_version, tagged_version, wheel_version
 
 _SHOWN_DIGITS: Final = 12
@@ -61,7 +62,7 @@ class LocalOrigin:
         return f"local {self.kind} {self.name} sha256={self.sha256}{commit}, sent by {self.sent_by}"
 
 
-Origin = GitOrigin | LocalOrigin
+Origin = GitOrigin | LocalOrigin | FileOrigin
 """Where a build starts that is not of a release of an index."""
 
 

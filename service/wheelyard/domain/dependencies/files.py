@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_source import GitOrigin, GitRequest
 from wheelyard.domain.packaging.target import Target, python_version
 from wheelyard.domain.untrusted.versions import find_specifiers
@@ -67,6 +68,8 @@ class Pin:
     """``sha256:…`` of the files that the lock allows; empty if it allows any."""
     commit: GitOrigin | None = None
     """The commit that it is built from, in place of a release of an index. Its version is then what files state."""
+    file: FileOrigin | None = None
+    """The file at an address that it is built from, or repaired, in place of a release of an index."""
 
     def __str__(self) -> str:
         return f"{self.project}=={self.version}"
@@ -125,6 +128,8 @@ class WantedFile:
     version: Version
     hashes: frozenset[str]
     """``sha256:…`` of the file."""
+    address: str
+    """Where it is, without what is behind ``#``."""
     origin: Origin
     text: str
     """The line as it is shown, without passwords."""
@@ -244,13 +249,19 @@ class StatedRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceRelease:
-    """The release that a commit becomes, or that a file belongs to."""
+    """The release that a commit or a file becomes, or that a file of an index belongs to."""
 
     release: StatedRelease
-    """Of a file, nothing is stated: its index says what it requires."""
+    """Of a file of an index, nothing is stated: its index says what it requires."""
     commit: GitOrigin | None = None
+    file: FileOrigin | None = None
     hashes: frozenset[str] = frozenset()
-    """``sha256:…`` of the file."""
+    """``sha256:…`` of the file of an index."""
+
+    @property
+    def is_of_index(self) -> bool:
+        """Return whether it is a release of an index."""
+        return self.commit is None and self.file is None
 
     def pin(self, origin: Origin) -> Pin:
         """Return it as a release that a line asks for."""
@@ -259,6 +270,7 @@ class SourceRelease:
             version=self.release.version,
             origin=origin,
             commit=self.commit,
+            file=self.file,
             hashes=self.hashes,
         )
 

@@ -122,13 +122,14 @@ def _pylock_file(package: Package, origin: Origin) -> WantedFile | None:
     """Return the file of an entry at an address; None if the entry does not say which release it is of."""
     archive = package.archive
     digest = None if archive is None else archive.hashes.get("sha256")
-    if digest is None or package.version is None:
+    if archive is None or digest is None or package.version is None:
         return None
     hashes = frozenset({read_hash(f"sha256:{digest}")})
     return WantedFile(
         project=package.name,
         version=package.version,
         hashes=hashes,
+        address=archive.url or "",
         origin=origin,
         text=package.name,
         marker=package.marker,
@@ -257,6 +258,7 @@ def _poetry_source(
         project=name,
         version=read_version(package["version"]),
         hashes=hashes,
+        address=str(package["source"].get("url", "")).partition("#")[0],
         origin=origin,
         text=name,
         marker=_poetry_marker(package.get("markers"), selection),

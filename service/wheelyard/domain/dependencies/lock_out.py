@@ -74,9 +74,20 @@ class ServedReleases:
     pythons: Mapping[Release, Sequence[str]]
     """The Pythons that need each release."""
     sources: Mapping[str, Release] = field(default_factory=dict)
-    """The releases that were built from commits, by the keys of what asks for them; see ``GitOrigin.keys``."""
+    """The releases that were made from commits and files at addresses, by the keys of what asks for them: see
+    ``GitOrigin.keys`` and ``FileOrigin.key``."""
     trusted_host: str | None = None
     """The index's host if it has no TLS, so that pip needs ``--trusted-host``."""
+
+    def release_of_file(self, release: Release | None, hashes: Iterable[str]) -> Release | None:
+        """Return the release in the place of a file at an address: what was made of it, or its own if that is served.
+
+        Args:
+            release: The release that the file is of.
+            hashes: ``sha256:…`` of the file.
+        """
+        made = next((self.sources[one] for one in sorted(hashes) if one in self.sources), None)
+        return made or (release if release is not None and self.wheels.get(release) else None)
 
 
 def lock_to_index(
@@ -184,13 +195,17 @@ def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, h
             lines[place] = [f"{left}\n"] if left and not left.startswith("#") else []
         elif isinstance(line, FolderLine):
             lines[place] = [_left_out(line.text)]
-        elif isinstance(line, SourceLine) and (release := served.sources.get(str(line.source))):
+        elif isinstance(line, SourceLine | FileLine) and (release := _release_of_line(line, served)):
             lines[place] = [_pin_source(lines[place], line, release, served)]
-        elif isinstance(line, FileLine) and served.wheels.get((line.project, line.version)):
-            lines[place] = [_pin_source(lines[place], line, (line.project, line.version), served)]
         elif isinstance(line, RequirementLine) and line.hashes and (wheels := _wheels_of(line, served)):
             lines[place] = [_replace_hashes(lines[place], wheels)]
     return "".join(f"{head}\n" for head in heads) + "".join(lines)
+
+
+def _release_of_line(line: SourceLine | FileLine, served: ServedReleases) -> Release | None:
+    if isinstance(line, FileLine):
+        return served.release_of_file((line.project, line.version), line.hashes)
+    return served.sources.get(str(line.source))
 
 
 def _wheels_of(line: RequirementLine, served: ServedReleases) -> Sequence[ServedWheel]:
@@ -319,7 +334,8 @@ def _uv_release(package: Mapping[str, Any], served: ServedReleases) -> Release |
     """Return the release that is served in the place of a commit or a file at an address."""
     if "git" in package["source"]:
         return _release_of_source(read_uv_git, package["source"]["git"], package, served)
-    return _release_of(package) if _served(package, served) else None
+    files = (*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ()))
+    return served.release_of_file(_release_of(package), [str(file.get("hash")) for file in files])
 
 
 def _registry(served: ServedReleases) -> Any:  # noqa: ANN401  (tomlkit's own)
@@ -346,8 +362,9 @@ def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401
         if "vcs" in package and (release := _release_of_source(read_pylock_vcs, package["vcs"], package, served)):
             package.pop("vcs")
             package["version"] = str(release[1])
-        elif "archive" in package and _served(package, served):
+        elif "archive" in package and (release := _pylock_release(package, served)):
             package.pop("archive")
+            package["version"] = str(release[1])
         if {"vcs", "directory", "archive"} & package.keys():
             continue
         package["index"] = served.simple_url
@@ -360,6 +377,11 @@ def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401
             for file in (*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())):
                 file["url"] = _nowhere(file.get("name") or posixpath.basename(urlsplit(str(file["url"])).path), served)
                 file.pop("path", None)
+
+
+def _pylock_release(package: Mapping[str, Any], served: ServedReleases) -> Release | None:
+    digest = package["archive"].get("hashes", {}).get("sha256")
+    return served.release_of_file(_release_of(package), [f"sha256:{digest}"])
 
 
 def _pylock_entry(wheel: ServedWheel) -> dict[str, Any]:
@@ -404,7 +426,9 @@ def _poetry_entries(package: Any, served: ServedReleases, source: str | None) ->
     if kind == "git" and (release := _release_of_source(read_poetry_git, package["source"], package, served)):
         package["version"] = str(release[1])
         package.pop("develop", None)
-    elif kind not in {"legacy", "pypi"} and not (kind == "url" and _served(package, served)):
+    elif kind == "url" and (release := _poetry_release(package, served)):
+        package["version"] = str(release[1])
+    elif kind not in {"legacy", "pypi"}:
         return [package]
     wheels = _served(package, served)
     if wheels and source is None:
@@ -415,6 +439,11 @@ def _poetry_entries(package: Any, served: ServedReleases, source: str | None) ->
         names = [str(file["file"]) for file in package.get("files", ())]
         package["source"] = _table(type="url", url=_nowhere(names[0] if names else "", served))
     return [package]
+
+
+def _poetry_release(package: Mapping[str, Any], served: ServedReleases) -> Release | None:
+    hashes = [str(file.get("hash")) for file in package.get("files", ())]
+    return served.release_of_file(_release_of(package), hashes)
 
 
 def _table(**values: str) -> Any:  # noqa: ANN401  (tomlkit's own)

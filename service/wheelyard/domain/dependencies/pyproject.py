@@ -143,13 +143,14 @@ def read_reference(requirement: Requirement, url: str, origin: Origin) -> Wanted
 
 def _read_file_reference(requirement: Requirement, url: str, origin: Origin, text: str) -> WantedFile | Skipped:
     try:
-        project, version, hashes = read_file_address(url, project=requirement.name)
+        file = read_file_address(url, project=requirement.name)
     except RefusedTextError as error:
         return Skipped(origin=origin, text=text, reason=f"it is a direct reference: {error}")
     return WantedFile(
-        project=project,
-        version=version,
-        hashes=hashes,
+        project=file.project,
+        version=file.version,
+        hashes=file.hashes,
+        address=file.address,
         origin=origin,
         text=text,
         extras=frozenset(map(canonicalize_name, requirement.extras)),

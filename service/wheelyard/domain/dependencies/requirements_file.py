@@ -80,11 +80,12 @@ class SourceLine(UnusableLine):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileLine(UnusableLine):
-    """A line that asks for the sdist or wheel at an address: it can be served if an index has a file with its hash."""
+    """A line that asks for the sdist or wheel at an address."""
 
     project: NormalizedName
     version: Version
     hashes: frozenset[str]
+    address: str
     extras: frozenset[NormalizedName] = frozenset()
     marker: Marker | None = None
 
@@ -94,6 +95,7 @@ class FileLine(UnusableLine):
             project=self.project,
             version=self.version,
             hashes=self.hashes,
+            address=self.address,
             origin=origin,
             text=self.text,
             extras=self.extras,

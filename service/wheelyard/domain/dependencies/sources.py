@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -85,10 +85,19 @@ def read_pylock_vcs(vcs: Mapping[str, Any], *, project: str) -> tuple[GitRequest
     )
 
 
-def read_file_address(
-    address: str, *, project: str | None, hashes: Iterable[str] = ()
-) -> tuple[NormalizedName, Version, frozenset[str]]:
-    """Return the release that the file at an address is of, and its hashes: behind the address, or stated beside it.
+class FileReference(NamedTuple):
+    """What an address says of the file there."""
+
+    project: NormalizedName
+    version: Version
+    hashes: frozenset[str]
+    """``sha256:…`` of the file."""
+    address: str
+    """The address, without what is behind ``#``."""
+
+
+def read_file_address(address: str, *, project: str | None, hashes: Iterable[str] = ()) -> FileReference:
+    """Return the file that an address names; its hashes are behind the address, or stated beside it.
 
     Raises RefusedTextError with the reason if the address does not say that.
     """
@@ -111,7 +120,9 @@ def read_file_address(
     known = frozenset(one for one in stated if _SHA256.fullmatch(one))
     if not known:
         raise RefusedTextError("its address has no hash; write #sha256=… behind it")
-    return name.project, name.version, known
+    return FileReference(
+        project=name.project, version=name.version, hashes=known, address=parts._replace(fragment="").geturl()
+    )
 
 
 def shown_address(text: str) -> str:

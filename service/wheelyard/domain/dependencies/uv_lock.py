@@ -236,7 +236,14 @@ def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     wanted: WantedSource | WantedFile | None
     wanted, fault = _read_commit(project, source, place, origin)
     if source == _ADDRESS and hashes and version is not None:
-        wanted = WantedFile(project=project, version=read_version(version), hashes=hashes, origin=origin, text=project)
+        wanted = WantedFile(
+            project=project,
+            version=read_version(version),
+            hashes=hashes,
+            address=place.partition("#")[0] if isinstance(place, str) else "",
+            origin=origin,
+            text=project,
+        )
     return _Node(
         project=project,
         version=None if version is None else str(read_version(version)),

@@ -160,6 +160,8 @@ def _why_ended(started: Started) -> str:
 def _why_built(item: Item, facts: ReleaseFacts, prefer: Prefer) -> str:
     if item.commit is not None:
         return f"it is commit {item.commit.short_commit} of {item.commit.url}"
+    if item.file is not None:
+        return f"it is the file at {item.file.address}"
     if prefer is Prefer.OWN:
         return "no wheel of our own fits"
     is_upstream = _best(_allowed(facts.upstream, item), item.target) is not None

@@ -10,6 +10,7 @@ from typing import Final
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.git_source import GitOrigin
 from wheelyard.domain.campaigns.advice import Advice
 from wheelyard.domain.dependencies.files import Origin, Skipped
@@ -71,6 +72,8 @@ class Item:
     origin: Origin
     commit: GitOrigin | None = None
     """The commit that it is built from, in place of a release of an index."""
+    file: FileOrigin | None = None
+    """The file at an address that it is built from, or repaired, in place of a release of an index."""
     hashes: frozenset[str] = frozenset()
     """``sha256:…`` of the upstream files that the input allows; empty if it allows any."""
     status: ItemStatus = ItemStatus.WAITING
@@ -101,14 +104,15 @@ class Item:
 
         Only the build of a commit finds out the commit's version, if files do not state it.
         """
-        if self.commit is None or self.filename is None or self.status is not ItemStatus.PRESENT:
+        is_of_index = self.commit is None and self.file is None
+        if is_of_index or self.filename is None or self.status is not ItemStatus.PRESENT:
             return self.version
         return str(read_wheel_name(self.filename).version)
 
     @property
     def needs_lock(self) -> bool:
-        """Return whether the input does not lead installers to its wheel: it names a repository, or other hashes."""
-        if self.commit is not None:
+        """Return whether the input does not lead installers to its wheel: it names another place, or other hashes."""
+        if self.commit is not None or self.file is not None:
             return True
         return self.sha256 is not None and bool(self.hashes) and f"sha256:{self.sha256}" not in self.hashes
 
@@ -256,6 +260,11 @@ class ReleaseItems:
     def commit(self) -> GitOrigin | None:
         """Return the commit that it is built from; None for a release of an index."""
         return next((item.commit for item in self.items if item.commit is not None), None)
+
+    @property
+    def file(self) -> FileOrigin | None:
+        """Return the file at an address that it is made from; None for a release of an index."""
+        return next((item.file for item in self.items if item.file is not None), None)
 
     @property
     def made_version(self) -> str:

@@ -20,7 +20,13 @@ from wheelyard.domain.index.uploads import UPLOAD_SCHEME
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.file_names import read_project_name, read_sdist_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.errors import LocalSourceInvalidError, PublishForbiddenError, TooMuchOpenError, UploadInvalidError
+from wheelyard.errors import (
+    LocalSourceInvalidError,
+    PublishForbiddenError,
+    TooMuchOpenError,
+    UnauthenticatedError,
+    UploadInvalidError,
+)
 from wheelyard.interfaces import BuildStore, UploadStore
 from wheelyard.usecases.request_build import PlanBuild, SentSource
 from wheelyard.usecases.uploads.bring_file import store_parts
@@ -86,6 +92,7 @@ class BuildSource:
             UploadInvalidError: it is not what was sent.
             LocalSourceInvalidError: it is no archive of one project, or nothing says which project it is.
             TooMuchOpenError: the token has too many builds that wait.
+            UnauthenticatedError: the token was revoked, or expired, while it was sent.
 
         It also raises what ``decide_local`` raises.
         """
@@ -116,8 +123,10 @@ class BuildSource:
         order = self._plan.decide_local(sent)
         await store_parts(self._store, file, file_id)
         try:
-            submission = await self._builds.submit(order, requested_by=by.actor, priority=claims.priority, trace=trace)
-        except TooMuchOpenError:
+            submission = await self._builds.submit(
+                order, requested_by=by.actor, priority=claims.priority, token_id=by.id, trace=trace
+            )
+        except (TooMuchOpenError, UnauthenticatedError):
             # Only here is it certain that nothing was submitted. After a lost connection the build may stand.
             await self._store.discard(file_id)
             raise
