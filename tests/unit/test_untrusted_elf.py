@@ -19,4 +19,5 @@ def imported_by(source: Path) -> set[str]:
 def test_service_has_nothing_that_parses_elf_files() -> None:
     found = {source.name: PARSERS & imported_by(source) for source in SOURCES}
     assert {name: parsers for name, parsers in found.items() if parsers} == {}
-    assert not [source.name for source in SOURCES if "\\x7fELF" in source.read_text(encoding="utf-8")]
+    named = [source.name for source in SOURCES if "\\x7fELF" in source.read_text(encoding="utf-8")]
+    assert named == ["emulation.py"]  # which writes a program of its own, to see whether the kernel runs it

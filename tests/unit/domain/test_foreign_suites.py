@@ -144,7 +144,7 @@ async def test_recipe_gives_it_the_packages_for_its_manager(pipeline: PipelineHa
     harness = make_harness(pipeline.folder, both)
     harness.images.managers["bookworm"] = "dnf"
     await prepare(harness.job.knowing(sdist=harness.folder / "demo-1.0.tar.gz"), harness.tools)
-    assert harness.images.asked[0] == "builder-bookworm-3.13+libyaml-devel"
+    assert "builder-bookworm-3.13+libyaml-devel" in harness.images.asked
     harness.images.managers["bookworm"] = "apk"
     with pytest.raises(PackagesMissingError, match="apk"):
         await prepare(harness.job.knowing(sdist=harness.folder / "demo-1.0.tar.gz"), harness.tools)
