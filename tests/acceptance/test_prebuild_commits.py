@@ -1,15 +1,14 @@
 """Requirements of a repository and of an index: built for real, and installed by their hashes."""
 
-import base64
 import hashlib
 import io
 import tarfile
-import zipfile
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import Launch, running
+from tests.acceptance.test_uploads import BOOKWORM_ALONE, pack
 from tests.acceptance.upstream import QUICK, VERSION, Upstream, make_sdist
 from tests.integration.file_host import file_host
 from tests.integration.git_host import git_host
@@ -41,28 +40,6 @@ def _tree() -> dict[str, bytes]:
     return files
 
 
-class _Wheel(NamedTuple):
-    name: str
-    content: bytes
-
-
-def _wheel(project: str) -> _Wheel:
-    """Return a pure wheel that is right as it is."""
-    info = f"{project}-{VERSION}.dist-info"
-    files = {
-        f"{project}.py": b"",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {VERSION}\n".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    digests = {name: base64.urlsafe_b64encode(hashlib.sha256(text).digest()) for name, text in files.items()}
-    lines = [f"{name},sha256={digests[name].decode().rstrip('=')},{len(text)}\n" for name, text in files.items()]
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as bundle:
-        for name, text in {**files, f"{info}/RECORD": "".join([*lines, f"{info}/RECORD,,\n"]).encode()}.items():
-            bundle.writestr(name, text)
-    return _Wheel(f"{project}-{VERSION}-py3-none-any.whl", buffer.getvalue())
-
-
 def test_repository_becomes_a_pin_that_pip_installs_from_our_index_only(
     spare_state_dir: Path, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -71,12 +48,12 @@ def test_repository_becomes_a_pin_that_pip_installs_from_our_index_only(
     commit = Repository(tmp_path / "served", "forked.git").commit(_tree(), tag=f"v{VERSION}")
     other = make_sdist("addressed", QUICK, needs=("plain",))
     digest = hashlib.sha256(other).hexdigest()
-    wheel = _wheel("wheeled")
+    wheel = pack(tmp_path / "brought", "wheeled", b"")
     with git_host(tmp_path / "served") as host, file_host() as files:
-        files.files |= {f"/a/addressed-{VERSION}.tar.gz": other, f"/a/{wheel.name}": wheel.content}
+        files.files |= {f"/a/addressed-{VERSION}.tar.gz": other, f"/a/{wheel.name}": wheel.read_bytes()}
         addressed = (
             f"addressed @ {files.url}/a/addressed-{VERSION}.tar.gz#sha256={digest}",
-            f"wheeled @ {files.url}/a/{wheel.name}#sha256={hashlib.sha256(wheel.content).hexdigest()}",
+            f"wheeled @ {files.url}/a/{wheel.name}#sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}",
         )
         requirements = tmp_path / "requirements.txt"
         lines = (
@@ -87,7 +64,11 @@ def test_repository_becomes_a_pin_that_pip_installs_from_our_index_only(
         )
         requirements.write_text("\n".join([*lines, ""]))
         hosts = {"GIT_HOSTS": f'["{host}"]', "FILE_HOSTS": f'["{files.url}/a"]'}
-        settings = {"UPSTREAM_INDEX_URL": upstream.url, **hosts}
+        catalogue = tmp_path / "catalogue.toml"
+        catalogue.write_text(BOOKWORM_ALONE)
+        catalogue.chmod(0o644)
+        tmp_path.chmod(0o755)
+        settings = {"UPSTREAM_INDEX_URL": upstream.url, "CATALOGUE": str(catalogue), **hosts}
         with running(Launch(state_dir=spare_state_dir, settings=settings)) as service:
             locked = tmp_path / "locked.txt"
             wanted = ("prebuild", "-r", str(requirements), "--python", "3.13", "--lock-out", str(locked))
