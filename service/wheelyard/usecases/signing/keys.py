@@ -83,10 +83,10 @@ class KeepSigningKey:
 
     async def _ask(self) -> None:
         key, id_ = self._new_key(), str(uuid.uuid4())
-        self._pending = (id_, key, self._now())
         await self._store.request_certificate(
             CertificateRequest(id=id_, builder_id=self.builder_id, name=self._name, public_key=key.public)
         )
+        self._pending = (id_, key, self._now())  # not before it is stored, or an answer would be awaited in vain
 
     async def _take(self) -> None:
         assert self._pending is not None  # noqa: S101  (the caller checks it)
@@ -116,15 +116,27 @@ class IssueCertificates:
         self._days = days
         self._now = now
         self._known = False
+        self._was_in_use = True
 
     async def once(self) -> None:
         """Do what is due; raise AuthorityUnusableError or DatabaseUnavailableError."""
         if not self._known:
             await self._store.add_authority(self._authority.fingerprint, self._authority.pem)
             self._known = True
-        for request in await self._store.due_requests():
-            await self._issue(request)
+        if await self._is_in_use():
+            for request in await self._store.due_requests():
+                await self._issue(request)
         await self._list_revoked()
+
+    async def _is_in_use(self) -> bool:
+        """Return whether no other authority has taken the place of ours, such as that of another API host."""
+        ours = self._authority.fingerprint
+        known = await self._store.list_authorities()
+        is_in_use = any(one.fingerprint == ours and one.retired_at is None for one in known)
+        if self._was_in_use and not is_in_use:
+            _log.info("authority-elsewhere")
+        self._was_in_use = is_in_use
+        return is_in_use
 
     async def _issue(self, request: CertificateRequest) -> None:
         issued = await self._authority.issue(
