@@ -221,9 +221,10 @@ async def test_key_whose_request_could_not_be_stored_is_asked_for_again_at_once(
         raise DatabaseUnavailableError(reason="it restarts")
 
     keys = keeper(store, clock)
-    with monkeypatch.context() as patch, pytest.raises(DatabaseUnavailableError):
+    with monkeypatch.context() as patch:
         patch.setattr(store, "request_certificate", fail)
-        await keys.refresh()
+        with pytest.raises(DatabaseUnavailableError):
+            await keys.refresh()
     await keys.refresh()
     assert len(store.requests) == 1
 
