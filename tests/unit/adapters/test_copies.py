@@ -108,6 +108,20 @@ async def test_first_download_makes_the_copy_that_later_ones_are(yard: Yard, con
     assert yard.path(wheel).stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+async def test_other_accounts_open_a_copy_by_its_hash_and_list_none(yard: Yard, umask: int) -> None:
+    former = os.umask(umask)
+    try:
+        wheel = yard.put(LARGE)
+        await yard.read(wheel)
+    finally:
+        os.umask(former)
+    path = yard.path(wheel)
+    folders = (path.parent, path.parent.parent, yard.root)
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o711] * 3
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 async def test_many_at_once_have_it_fetched_once_and_read_it_while_it_comes(yard: Yard) -> None:
     wheel = yard.put(LARGE)
     yard.storage.go_on.clear()

@@ -200,7 +200,10 @@ class CopiesOnDisk:
     def _keep(self, wheel: IndexedWheel, partial: PartialFile) -> None:
         with partial.open_reader() as stream:
             os.fchmod(stream.fileno(), _MODE)
-        path = partial.keep()
+        path = self._cache.path(_as_file(wheel))
+        for folder in (path.parent, path.parent.parent):  # they stay while the partial file is in them
+            folder.chmod(_FOLDER_MODE)
+        partial.keep()
         with _open(str(path)) as file:
             identity = _identity(file)
         with self._lock:
