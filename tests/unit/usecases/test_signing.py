@@ -229,6 +229,22 @@ async def test_key_whose_request_could_not_be_stored_is_asked_for_again_at_once(
     assert len(store.requests) == 1
 
 
+async def test_certificate_of_a_former_authority_is_listed_when_it_is_revoked(
+    store: MemorySigning, clock: ManualClock, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    keys, issue = keeper(store, clock), issuer(store, authority, clock)
+    await keys.refresh()
+    await issue.once()
+    other, unknown = new_authority(tmp_path / "other"), new_authority(tmp_path / "unknown")
+    later = IssueCertificates(store, other, days=8, now=clock, former=(authority, unknown))
+    await later.once()
+    (issued,) = await store.list_certificates()
+    await store.revoke_certificate(issued.serial, reason="test", by="me")
+    await later.once()
+    assert store.authorities[authority.fingerprint].listed == 1
+    assert unknown.fingerprint not in store.authorities
+
+
 async def test_list_of_revoked_is_signed_once_a_day_even_if_nothing_changes(
     store: MemorySigning, clock: ManualClock, authority: CertificateAuthority
 ) -> None:
