@@ -91,18 +91,21 @@ class Result:
 
 
 def read_authority(pem: bytes, lists: Iterable[bytes] = ()) -> Authority:
-    """Return what to trust, from PEM certificates and from revocation lists in PEM or DER; raise CheckError."""
+    """Return what to trust, from PEM certificates and from files of revocation lists in PEM or DER; raise CheckError.
+
+    An index serves the lists of all authorities that it ever had. Those of authorities that are not given are ignored.
+    """
     try:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
-        revoked = tuple(one for data in lists for one in _read_lists(data))
+        files = [tuple(_read_lists(data)) for data in lists]
     except _UNREADABLE as error:
         raise CheckError(f"The authority's certificate or revocation list cannot be read: {error}") from error
     for one in certificates:
         _check_authority(one)
-    for listed in revoked:
-        if not any(_signed_list(listed, authority) for authority in certificates):
-            raise CheckError("A revocation list is not signed by the authority.")
-    return Authority(certificates=certificates, revoked=revoked)
+    revoked = [[one for one in found if any(_signed_list(one, known) for known in certificates)] for found in files]
+    if not all(revoked):
+        raise CheckError("A revocation list is not signed by the authority.")
+    return Authority(certificates=certificates, revoked=tuple(one for found in revoked for one in found))
 
 
 def _read_lists(data: bytes) -> Iterator[x509.CertificateRevocationList]:
@@ -439,19 +442,30 @@ def _file(path: Path) -> Wanted:
 
 
 def _toml_lock(text: str) -> Iterator[Wanted]:
-    """Yield the wheels of a pylock.toml (PEP 751) or a uv.lock."""
+    """Yield the wheels of a pylock.toml (PEP 751) or a uv.lock, and the sdists of packages without a wheel."""
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CheckError(f"The lock file is not TOML: {error}") from error
-    packages = document.get("packages", document.get("package", []))
-    for package in packages if isinstance(packages, list) else []:
-        for wheel in package.get("wheels", []) if isinstance(package, dict) else []:
-            name = wheel.get("name") or unquote(urlsplit(wheel.get("url") or wheel.get("path") or "").path)
-            digest = wheel.get("hashes", {}).get("sha256") or str(wheel.get("hash", "")).removeprefix("sha256:")
-            if not _SHA256.fullmatch(digest):
+    for package in _tables(document.get("packages", document.get("package"))):
+        for file in _tables(package.get("wheels")) or _tables([package.get("sdist")]):
+            name = str(file.get("name") or _path_of(str(file.get("url") or file.get("path") or "")))
+            hashes = file.get("hashes")
+            digest = hashes.get("sha256") if isinstance(hashes, dict) else str(file.get("hash")).removeprefix("sha256:")
+            if not _SHA256.fullmatch(str(digest)):
                 raise CheckError(f"The lock file has no sha256 of {name}.")
-            yield Wanted(name=name.rpartition("/")[2], sha256=digest)
+            yield Wanted(name=name.rpartition("/")[2], sha256=str(digest))
+
+
+def _path_of(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).path)
+    except ValueError as error:
+        raise CheckError(f"The lock file has an address that cannot be read: {error}") from error
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _requirements(text: str) -> Iterator[Wanted]:

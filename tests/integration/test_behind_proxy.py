@@ -130,6 +130,8 @@ async def test_copy_that_is_gone_or_may_not_be_had_is_not_sent(
         assert (await stranger.get(path)).status_code == 401
         assert (await stranger.get(path, headers={"X-Wheelyard-Send": "bytes"})).status_code == 401
     copy.chmod(0o600)
+    closed = await http.get(path)
+    assert (closed.status_code, hashlib.sha256(closed.content).hexdigest()) == (200, wheel.sha256)
     copy.unlink()
     assert hashlib.sha256((await http.get(path)).content).hexdigest() == wheel.sha256
     assert copy.exists()

@@ -15,6 +15,7 @@ from wheelyard.settings import Settings
 
 SIZE = 24 << 20
 ASK = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+LIMITS = ConnectionLimits(reading_seconds=1.0, idle_seconds=1)
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def served(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+async def served(path: Path, monkeypatch: pytest.MonkeyPatch, limits: ConnectionLimits = LIMITS) -> AsyncIterator[int]:
     """Serve the file, at /part a part of it between other bytes; yield the port."""
-    monkeypatch.setattr(ConnectionLimits, "of", lambda _: ConnectionLimits(reading_seconds=1.0, idle_seconds=1))
+    monkeypatch.setattr(ConnectionLimits, "of", lambda _: limits)
     monkeypatch.setattr(listening, "_SWEEP_SECONDS", 0.1)
     settings, stop = Settings(state_dir=path.parent, port=0), asyncio.Event()
 
@@ -112,6 +113,24 @@ async def test_reader_that_leaves_holds_nothing(path: Path, monkeypatch: pytest.
             await reader.readexactly(1000)
             writer.transport.abort()
         for _ in range(50):
+            if open_files() <= before:
+                break
+            await asyncio.sleep(0.1)
+        assert open_files() <= before
+
+
+async def test_reader_that_owes_a_body_and_stops_holds_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ConnectionLimits(reading_seconds=60.0, body_seconds=0.5, bytes_per_second=1 << 20)
+    async with served(path, monkeypatch, limits) as port:
+        before = open_files()
+        slow = [await asyncio.open_connection("127.0.0.1", port, limit=1 << 10) for _ in range(5)]
+        for reader, writer in slow:
+            writer.write(b"GET /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+            await reader.readexactly(1000)
+        await asyncio.sleep(2)
+        for _, writer in slow:
+            writer.transport.abort()
+        for _ in range(20):
             if open_files() <= before:
                 break
             await asyncio.sleep(0.1)

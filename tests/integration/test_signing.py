@@ -127,6 +127,12 @@ async def test_files_from_before_are_signed_from_what_is_recorded(database: Data
     await issue.once()
     await attest.once()
     assert check(FILE, DIGEST, await wheels.provenance_of(FILE), trust).holds
+    again, _ = await store.list_certificates()
+    await store.revoke_certificate(again.serial, reason="test", by="me")
+    await wheels.delete(FILE, by="me")
+    assert await store.drop_provenance(again.serial) == 0
+    row = await database.fetch_one("select provenance from wheels where filename = %(filename)s", {"filename": FILE})
+    assert row == {"provenance": None}, "the same bytes may return, and are signed anew then"
 
 
 async def test_certificate_is_issued_once_and_another_authority_retires_the_first(

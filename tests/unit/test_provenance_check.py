@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from tests.unit.signing_samples import (
 
 from wheelyard import provenance_check
 from wheelyard.interfaces.signing import RevokedSerial
-from wheelyard.provenance_check import SUFFIX, CheckError, beside, check_all, main, read_authority
+from wheelyard.provenance_check import SUFFIX, CheckError, beside, check_all, main, read_authority, wanted_of
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,13 @@ async def test_list_of_a_stranger_is_refused(signed: Signed, tmp_path: Path) -> 
         read_authority(signed.authority.pem, [listed])
 
 
+async def test_lists_of_authorities_that_are_not_given_are_ignored(signed: Signed, tmp_path: Path) -> None:
+    former = await new_authority(tmp_path).list_revoked([], now=NOW)
+    ours = await signed.authority.list_revoked([RevokedSerial(serial=signed.key.serial, at=NOW)], now=NOW)
+    served = b"".join(x509.load_der_x509_crl(one).public_bytes(Encoding.PEM) for one in (former, ours))
+    assert "was revoked on" in signed.check(trust=read_authority(signed.authority.pem, [served])).facts[0]
+
+
 @pytest.mark.parametrize("days", [-2, 3])
 async def test_statement_from_outside_of_the_certificates_time_does_not_hold(signed: Signed, days: int) -> None:
     late = sign(signed.key, at=NOW + timedelta(days=days))
@@ -217,6 +225,33 @@ def test_directory_and_locks_are_checked(signed: Signed, tmp_path: Path) -> None
     requirements.write_text("demo\n")
     with pytest.raises(CheckError, match="names no file"):
         check_all(requirements, beside(tmp_path), signed.trust)
+
+
+@pytest.mark.parametrize("key", ["packages", "package"])
+def test_sdist_of_a_package_without_wheels_is_checked(tmp_path: Path, key: str) -> None:
+    lock = tmp_path / "pylock.toml"
+    sdist = f'sdist = {{url = "http://x/demo-1.0.tar.gz", hashes = {{sha256 = "{"0" * 64}"}}}}'
+    lock.write_text(f'[[{key}]]\nname = "demo"\n{sdist}\n[[{key}]]\nname = "folder"\n')
+    assert [(one.name, one.sha256) for one in wanted_of(lock)] == [("demo-1.0.tar.gz", "0" * 64)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packages = 1",
+        'packages = ["x"]',
+        "[[packages]]\nwheels = 1",
+        '[[packages]]\nwheels = ["x"]',
+        '[[packages]]\nwheels = [{name = 1, hashes = "x"}]',
+        "[[packages]]\nwheels = [{url = 1, hashes = {sha256 = 1}}]",
+        '[[packages]]\nwheels = [{url = "http://[", hash = 1}]',
+    ],
+)
+def test_lock_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(text)
+    with pytest.raises(CheckError):
+        wanted_of(lock)
 
 
 def test_program_says_it_and_ends_with_its_result(

@@ -230,22 +230,23 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close the connection if its time is over."""
         limits = self._limits
         if self._is_read_too_slowly(now):
-            self._abort_answer()
+            self.abort()
         elif self._linger_since is not None:
             if now - self._linger_since > limits.linger_seconds:
-                self.transport.abort()
+                self.abort()
         elif self._body_since is not None:
             if self.flow.read_paused:
                 self._body_since += _SWEEP_SECONDS
             elif now - self._body_since > limits.body_seconds + self._body_bytes / limits.bytes_per_second:
-                self.transport.abort()
+                self.abort()
         elif self._head_since is not None:
             if self.answers:
                 self._head_since = now
             elif now - self._head_since > limits.head_seconds:
-                self.transport.abort()
+                self.abort()
 
-    def _abort_answer(self) -> None:
+    def abort(self) -> None:
+        """Close the connection at once, and stop the part of a file that it may be sending."""
         self._part.stop()
         self.transport.abort()
 
@@ -273,7 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
         (https://github.com/KeepSafe/aiohttp/pull/1050).
         """
         if self.answers:
-            self._abort_answer()
+            self.abort()
             return
         answer = problem_response(Problem.of(error), headers={"Connection": "close"})
         fields = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
@@ -350,7 +351,7 @@ def _look(connection: BoundedProtocol, now: float) -> None:
         connection.look(now)
     except Exception:  # noqa: BLE001  one connection must not end the watch over all others
         _log.exception("connection-not-watched")
-        connection.transport.abort()
+        connection.abort()
 
 
 def _make_way(connections: dict[BoundedProtocol, None], new: BoundedProtocol) -> bool:
@@ -360,7 +361,7 @@ def _make_way(connections: dict[BoundedProtocol, None], new: BoundedProtocol) ->
     oldest = next(idle, None) or next((one for one in others if one.awaits_caller), None)
     if oldest is None:
         return False
-    oldest.transport.abort()
+    oldest.abort()
     return True
 
 

@@ -70,6 +70,20 @@ async def authority_of(settings: Settings, store: SigningStore) -> CertificateAu
     return await asyncio.to_thread(open_authority, certificate, key_file=key, command=())
 
 
+def former_authorities(settings: Settings) -> tuple[CertificateAuthority, ...]:
+    """Return the authorities that 'wheelyard authority rotate' replaced, and whose keys are still here. Blocks.
+
+    Their certificates stay valid, so their lists of revoked ones are still signed.
+    """
+    found: list[CertificateAuthority] = []
+    for folder in sorted(authority_files(settings)[0].parent.glob("former-*")):
+        try:
+            found.append(open_authority(folder / "certificate.pem", key_file=folder / "key.pem", command=()))
+        except AuthorityUnusableError as error:
+            _log.info("former-authority-unused", folder=folder.name, reason=error.reason)
+    return tuple(found)
+
+
 def signing_key(database: Database, name: str) -> KeepSigningKey:
     """Make what keeps a certified key in this process."""
     return KeepSigningKey(PostgresSigning(database), name=name, new_key=SigningKey, now=_now)
@@ -89,7 +103,8 @@ async def issue_and_attest(
     attest = AttestFiles(store, builds, signer=keys.current, version=__version__, now=_now)
     async with asyncio.TaskGroup() as tasks:
         if authority is not None:
-            issue = IssueCertificates(store, authority, days=settings.signing_days, now=_now)
+            former = await asyncio.to_thread(former_authorities, settings)
+            issue = IssueCertificates(store, authority, days=settings.signing_days, now=_now, former=former)
             tasks.create_task(repeat("certificates", issue.once, seconds=_ISSUE_SECONDS))
         tasks.create_task(repeat("attestations", attest.once, seconds=_ATTEST_SECONDS))
 

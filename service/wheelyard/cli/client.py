@@ -114,6 +114,10 @@ _ID_BEGINNING: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}\Z")
 """A shorter text can only be a project's name."""
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _NAME_PARTS: Final = 2
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+_STORED_BYTES: Final = {"Accept-Encoding": "identity"}
+"""Headers that ask for a file as it is stored, which its hash is of: some servers label a .tar.gz as gzip-encoded, and
+a client would decode it (https://github.com/pypa/pip/issues/1419)."""
 _ID_LENGTH: Final = 36
 _SHOWN_IDS: Final = 5
 _PROBLEM_EVENT: Final = "problem"
@@ -126,10 +130,12 @@ def open_client(url: str | None) -> WheelyardClient:
     return WheelyardClient(find_connection(url))
 
 
-def _stranger(url: str) -> httpx.Client:
-    """Return a client of a host that is not the service."""
+def _strangers() -> httpx.Client:
+    """Return a client of hosts that are not the service."""
     headers = {"User-Agent": f"wheelyard/{__version__}"}
-    return httpx.Client(headers=headers, timeout=_STREAM_TIMEOUT, verify=_tls_of(url), follow_redirects=True)
+    return httpx.Client(
+        headers=headers, timeout=_STREAM_TIMEOUT, verify=ssl.create_default_context(), follow_redirects=True
+    )
 
 
 class WheelyardClient:
@@ -225,11 +231,19 @@ class WheelyardClient:
         return self._bytes("/integrity/revoked.pem") or None
 
     def find_file(self, project: str, sha256: str) -> str | None:
-        """Return the name of a project's file with this digest, as the index lists it; None if there is none."""
+        """Return the name of a project's file with this digest, as the index lists it; None if there is none.
+
+        The name is a plain one: it leads to no other folder.
+        """
         name = re.sub(r"[-_.]+", "-", project).lower()
         page = self._bytes(f"/simple/{quote(name, safe='')}/", accept="application/vnd.pypi.simple.v1+json")
-        files = [] if page is None else json.loads(page).get("files", [])
-        return next((file["filename"] for file in files if file["hashes"].get("sha256") == sha256), None)
+        if page is None:
+            return None
+        try:
+            names = [file["filename"] for file in json.loads(page)["files"] if file["hashes"].get("sha256") == sha256]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ServerUnreachableError(url=self.url, reason="the server is not a Wheelyard service") from error
+        return next((name for name in names if isinstance(name, str) and _FILE_NAME.fullmatch(name)), None)
 
     def _bytes(self, path: str, *, accept: str = "*/*") -> bytes | None:
         with self._reaching():
@@ -340,11 +354,13 @@ class WheelyardClient:
         digest, received = hashlib.sha256(), 0
         try:
             with contextlib.ExitStack() as stack:
-                client = self._http if own else stack.enter_context(_stranger(url))
-                response = stack.enter_context(client.stream("GET", url, timeout=_STREAM_TIMEOUT))
+                client = self._http if own else stack.enter_context(_strangers())
+                response = stack.enter_context(
+                    client.stream("GET", url, timeout=_STREAM_TIMEOUT, headers=_STORED_BYTES)
+                )
                 if not response.is_success:
                     raise DownloadFailedError(what=url, tried=[f"HTTP status {response.status_code}"])
-                for block in response.iter_bytes():
+                for block in response.iter_raw():
                     received += len(block)
                     if received > limit_bytes:
                         raise DownloadFailedError(what=url, tried=[f"it is larger than {limit_bytes} bytes"])

@@ -130,9 +130,7 @@ class _Report(BaseModel):
     grafted: Annotated[tuple[_Graft, ...], Field(max_length=500)]
     lies: _Lies = ()
     components: Annotated[tuple[_Component, ...], Field(max_length=2500)] = ()
-    sbom: (
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9._+!-]+\.dist-info/sboms/wheelyard(-[0-9]{1,4})?\.cdx\.json$")] | None
-    ) = None
+    sbom: Annotated[str, Field(pattern=_SBOM)] | None = None
 
 
 class _SearchPath(_Reported):

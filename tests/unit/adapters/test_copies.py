@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,20 @@ async def test_first_download_makes_the_copy_that_later_ones_are(yard: Yard, con
     assert yard.find(wheel) == await yard.fetch(wheel) == content
     assert len(yard.storage.opened) == 1
     assert yard.path(wheel).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+async def test_other_accounts_open_a_copy_by_its_hash_and_list_none(yard: Yard, umask: int) -> None:
+    former = os.umask(umask)
+    try:
+        wheel = yard.put(LARGE)
+        await yard.read(wheel)
+    finally:
+        os.umask(former)
+    path = yard.path(wheel)
+    folders = (path.parent, path.parent.parent, yard.root)
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o711] * 3
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 async def test_many_at_once_have_it_fetched_once_and_read_it_while_it_comes(yard: Yard) -> None:
@@ -257,6 +272,34 @@ async def test_what_a_killed_process_left_is_no_copy_and_goes(yard: Yard) -> Non
     os.utime(left, (0, 0))
     assert await yard.read(wheel) == LARGE
     assert list(yard.files()) == [wheel.filename]
+
+
+async def test_file_that_another_process_is_writing_is_not_removed_for_room(yard: Yard) -> None:
+    yard.start(limit_bytes=1000)
+    wheel = yard.put(b"x" * 600)
+    being_written = yard.root / "ab" / ("c" * 62) / ".partial-x"
+    being_written.parent.mkdir(parents=True)
+    being_written.write_bytes(b"y" * 600)
+    assert await yard.read(wheel) == b"x" * 600
+    assert being_written.exists()
+
+
+async def test_folder_is_read_again_while_copies_are_used(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelyard.adapters.devpi.copies._SCAN_SECONDS", 0.0)
+    wheels = [yard.put(b"%d" % number, f"demo-{number}-1-py3-none-any.whl") for number in range(300)]
+    for wheel in wheels:
+        await yard.read(wheel)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        new = [asyncio.create_task(yard.read(yard.put(b"n%d" % n, f"new-{n}-1-py3-none-any.whl"))) for n in range(40)]
+        while not all(task.done() for task in new):
+            for wheel in wheels[:50]:
+                yard.find(wheel)
+            await asyncio.sleep(0)
+        assert [await task for task in new] == [b"n%d" % number for number in range(40)]
+    finally:
+        sys.setswitchinterval(interval)
 
 
 async def test_verification_removes_what_is_wrong(yard: Yard) -> None:

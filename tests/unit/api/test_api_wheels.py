@@ -11,6 +11,7 @@ from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.sources import WheelSourcesView
 from wheelyard.domain.builds.build import SdistSource
 from wheelyard.domain.builds.components import PackageSourceFile, SourcePackage
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import WheelOrigin
 from wheelyard.errors import ArchiveNotReadError
@@ -249,6 +250,16 @@ def test_sdist_comes_from_our_index_if_it_is_there(*, has_sdist: bool, url: str)
     links = IndexLinks(base="http://wheelyard", is_open=True)
     (source,) = WheelSourcesView.of(found, links, has_sdist=has_sdist).sources
     assert [(one.url, one.sha256) for one in source.files] == [(url, "ab" * 32)]
+
+
+def test_sdist_at_an_address_comes_from_there() -> None:
+    address = "https://files.example/demo-1.0.tar.gz"
+    origin = FileOrigin(address=address, name="demo-1.0.tar.gz", sha256="ab" * 32, version="1.0")
+    sdist = SdistSource(filename=origin.name, url=origin.url, sha256=origin.sha256, size_bytes=12, file=origin)
+    found = WheelSources(wheel=WheelHarness().put(OLD), made=None, sdist=sdist, packages=())
+    links = IndexLinks(base="http://wheelyard", is_open=True)
+    (source,) = WheelSourcesView.of(found, links, has_sdist=False).sources
+    assert [(one.url, one.sha256, source.problem) for one in source.files] == [(address, "ab" * 32, None)]
 
 
 async def test_source_that_the_archive_got_later_is_looked_up_again(harness: ApiHarness) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.signing.authority import open_authority
-from wheelyard.assembly.signing import authority_files, rotate_authority
+from wheelyard.assembly.signing import authority_files, former_authorities, rotate_authority
 from wheelyard.errors import AuthorityUnusableError
 from wheelyard.settings import Settings
 
@@ -20,6 +20,9 @@ def test_authority_is_replaced_and_the_former_one_kept(tmp_path: Path) -> None:
     former = rotate_authority(settings)
     assert (former / "certificate.pem").read_bytes() == first
     assert open_authority(certificate, key_file=key, command=()).pem != first
+    assert [one.pem for one in former_authorities(settings)] == [first]
+    (former / "key.pem").unlink()
+    assert former_authorities(settings) == ()
 
 
 def test_authority_of_the_settings_is_left_alone(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ class Mirror(BaseHTTPRequestHandler):
         self.tokens.append(self.headers.get("Authorization", ""))
         self.send_response(404 if content is None else 200)
         self.send_header("Content-Length", str(len(content or b"")))
+        if self.path.endswith(".gz"):
+            # As some servers do: https://github.com/pypa/pip/issues/1419
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(content or b"")
 
@@ -102,7 +105,7 @@ def test_file_of_the_service_is_asked_for_with_the_token(tmp_path: Path) -> None
     def act(request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"] == "Bearer wy_secret"
         if request.url.path.startswith("/files/"):
-            return httpx.Response(200, content=FILES["a.dsc"])
+            return httpx.Response(200, stream=httpx.ByteStream(FILES["a.dsc"]))
         document = {"filename": WHEEL, "sbom": None, "components": [], "sources": [source(sdist)]}
         return httpx.Response(200, json=document)
 

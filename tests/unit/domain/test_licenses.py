@@ -28,6 +28,8 @@ GPL = ("GPL-*",)
         ("MIT GPL-2.0-only", "GPL-2.0-only"),
         ("MIT OR (GPL-2.0-only", "GPL-2.0-only"),
         ("AND OR )", None),
+        ("LicenseRef-Debian-GPL-2--with-OpenSSL-exception", "LicenseRef-Debian-GPL-2--with-OpenSSL-exception"),
+        ("LicenseRef-Debian-public-domain", None),
         (None, None),
     ],
 )

@@ -12,7 +12,7 @@ from tests.unit.signing_samples import new_authority
 from wheelyard.adapters.signing.authority import CertificateAuthority
 from wheelyard.adapters.signing.leaf import SigningKey
 from wheelyard.domain.index.wheels import IndexedWheel
-from wheelyard.errors import SigningUnavailableError
+from wheelyard.errors import DatabaseUnavailableError, SigningUnavailableError
 from wheelyard.interfaces.signing import AuthorityRecord, CertificateRequest, IssuedCertificate, RevokedSerial
 from wheelyard.usecases.signing.keys import IssueCertificates, KeepSigningKey
 
@@ -197,6 +197,52 @@ async def test_other_authority_takes_over(
     await keys.refresh()
     await changed.once()
     assert (await keys.current()).publisher["authority"] == other.fingerprint
+
+
+async def test_authority_whose_place_another_took_issues_nothing(
+    store: MemorySigning, clock: ManualClock, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    keys, former = keeper(store, clock), issuer(store, authority, clock)
+    await former.once()
+    other = new_authority(tmp_path / "other")
+    await issuer(store, other, clock).once()
+    await keys.refresh()
+    await former.once()
+    assert not store.issued
+    await issuer(store, other, clock).once()
+    assert (await keys.current()).publisher["authority"] == other.fingerprint
+
+
+async def test_key_whose_request_could_not_be_stored_is_asked_for_again_at_once(
+    store: MemorySigning, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(request: CertificateRequest) -> None:
+        del request
+        raise DatabaseUnavailableError(reason="it restarts")
+
+    keys = keeper(store, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "request_certificate", fail)
+        with pytest.raises(DatabaseUnavailableError):
+            await keys.refresh()
+    await keys.refresh()
+    assert len(store.requests) == 1
+
+
+async def test_certificate_of_a_former_authority_is_listed_when_it_is_revoked(
+    store: MemorySigning, clock: ManualClock, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    keys, issue = keeper(store, clock), issuer(store, authority, clock)
+    await keys.refresh()
+    await issue.once()
+    other, unknown = new_authority(tmp_path / "other"), new_authority(tmp_path / "unknown")
+    later = IssueCertificates(store, other, days=8, now=clock, former=(authority, unknown))
+    await later.once()
+    (issued,) = await store.list_certificates()
+    await store.revoke_certificate(issued.serial, reason="test", by="me")
+    await later.once()
+    assert store.authorities[authority.fingerprint].listed == 1
+    assert unknown.fingerprint not in store.authorities
 
 
 async def test_list_of_revoked_is_signed_once_a_day_even_if_nothing_changes(

@@ -168,8 +168,8 @@ class CopiesOnDisk:
             if await asyncio.to_thread(self._recognise, wheel):
                 fill.reader = self.find(wheel)
                 return
-            await asyncio.to_thread(self._make_room, wheel.size_bytes)
             partial = PartialFile(self._cache, _as_file(wheel))
+            await asyncio.to_thread(self._make_room, wheel.size_bytes)
             try:
                 async with self._storage.open(wheel.url) as chunks:
                     await _copy(fill, partial, chunks)
@@ -200,7 +200,10 @@ class CopiesOnDisk:
     def _keep(self, wheel: IndexedWheel, partial: PartialFile) -> None:
         with partial.open_reader() as stream:
             os.fchmod(stream.fileno(), _MODE)
-        path = partial.keep()
+        path = self._cache.path(_as_file(wheel))
+        for folder in (path.parent, path.parent.parent):  # they stay while the partial file is in them
+            folder.chmod(_FOLDER_MODE)
+        partial.keep()
         with _open(str(path)) as file:
             identity = _identity(file)
         with self._lock:
@@ -225,11 +228,12 @@ class CopiesOnDisk:
     def _scan(self) -> None:
         """Read the folder. The order of those that this process used stays."""
         found: list[tuple[float, str, int]] = []
-        used = {path: place for place, path in enumerate(self._sizes)}
+        # A list at once: the event loop may move an entry while this thread goes through them.
+        used = {path: place for place, path in enumerate(list(self._sizes))}
         self._cache.root.mkdir(parents=True, exist_ok=True)
         self._cache.root.chmod(_FOLDER_MODE)
         self._cache.sweep(before=self._now() - _LEFT_SECONDS)
-        for path in self._cache.root.glob("[0-9a-f][0-9a-f]/*/*"):
+        for path in self._cache.root.glob("[0-9a-f][0-9a-f]/*/[!.]*"):  # what is being written is reserved already
             with contextlib.suppress(FileNotFoundError):
                 status = path.lstat()
                 found.append((status.st_atime, str(path), status.st_size))

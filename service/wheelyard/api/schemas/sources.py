@@ -64,7 +64,8 @@ def _sdist(found: WheelSources, links: IndexLinks, *, has_sdist: bool) -> Source
     sdist, wheel = found.sdist, found.wheel
     if sdist is None:
         raise AssertionError("it has an sdist")
-    url = links.file(sdist.filename) if has_sdist else sdist.url
+    origin = sdist.file.address if sdist.file else sdist.url
+    url = links.file(sdist.filename) if has_sdist else origin
     reachable = url.startswith(("http://", "https://")) and bool(sdist.sha256)
     file = SourceFileView(name=sdist.filename, url=url, sha256=sdist.sha256, size_bytes=sdist.size_bytes)
     return SourceView(

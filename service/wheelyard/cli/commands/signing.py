@@ -77,7 +77,7 @@ def rotate() -> None:
     """Replace the authority that the service made by a new one. Restart the API afterwards.
 
     What the former one certified stays valid for everybody who trusts it. The former key is kept in a folder beside the
-    new one: delete it when it is not needed.
+    new one, and signs the list of its revoked certificates: delete it when users do not trust the former one any more.
     """
     from wheelyard.cli.signing.authority import rotate as run_rotate
 

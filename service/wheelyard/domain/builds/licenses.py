@@ -13,6 +13,8 @@ from wheelyard.domain.builds.components import Component
 
 UNKNOWN: Final = "NOASSERTION"
 """SPDX's name of what is not known."""
+_DEBIANS: Final = "licenseref-debian-"
+"""Beginning of the names that builders/agent gives to licenses without a name in SPDX, in lower case."""
 _TOKEN: Final = re.compile(r"[()]|[^\s()]+")
 _OPERATORS: Final = frozenset({"AND", "OR", "(", ")"})
 _BINDING: Final = {"OR": 1, "AND": 2}
@@ -99,4 +101,9 @@ def _is_denied(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name.lower(), pattern.lower())
+    """Return whether a pattern is of a name; of one that only Debian has, the pattern may leave out the reference.
+
+    ``GPL-2+ with OpenSSL exception`` is such a name, and ``GPL-*`` denies it.
+    """
+    lowered = name.lower()
+    return any(fnmatchcase(one, pattern.lower()) for one in (lowered, lowered.removeprefix(_DEBIANS)))

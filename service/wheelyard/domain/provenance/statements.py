@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from wheelyard.domain.builds.build import BuildOrder, SourceKind, Wheel
+from wheelyard.domain.builds.local_source import LocalKind
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin
 from wheelyard.domain.packaging.target import Target
@@ -211,6 +212,7 @@ def _dependencies(order: BuildOrder, wheel: Wheel, run: BuildRun) -> Iterator[di
 
 def _sources(order: BuildOrder) -> Iterator[dict[str, Any]]:
     sdist, git, local = order.sdist, order.sdist.git, order.sdist.local
+    is_made_here = git is not None
     if git is not None:
         yield {
             "name": f"commit {git.commit}",
@@ -218,9 +220,12 @@ def _sources(order: BuildOrder) -> Iterator[dict[str, Any]]:
             "digest": {"gitCommit": git.commit},
             "annotations": {"role": "source", "sdist": sdist.filename},
         }
+    elif local is not None and local.kind is LocalKind.FOLDER:
+        is_made_here = True
+        yield _part("source", local.name, local.sha256)
     if sdist.sha256:
-        role = "sdist of the source" if git is not None or local is not None else "source"
-        yield _part(role if git is not None else "source", sdist.filename, sdist.sha256, uri=sdist.url)
+        role = "sdist of the source" if is_made_here else "source"
+        yield _part(role, sdist.filename, sdist.sha256, uri=sdist.file.address if sdist.file else sdist.url)
 
 
 def _part(role: str, name: str, sha256: str, *, uri: str | None = None, **more: object) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -83,10 +83,10 @@ class KeepSigningKey:
 
     async def _ask(self) -> None:
         key, id_ = self._new_key(), str(uuid.uuid4())
-        self._pending = (id_, key, self._now())
         await self._store.request_certificate(
             CertificateRequest(id=id_, builder_id=self.builder_id, name=self._name, public_key=key.public)
         )
+        self._pending = (id_, key, self._now())  # not before it is stored, or an answer would be awaited in vain
 
     async def _take(self) -> None:
         assert self._pending is not None  # noqa: S101  (the caller checks it)
@@ -109,22 +109,44 @@ def _is_usable(found: IssuedCertificate) -> bool:
 class IssueCertificates:
     """Issues the certificates that processes ask for, and renews the list of revoked ones."""
 
-    def __init__(self, store: SigningStore, authority: Authority, *, days: float, now: Callable[[], datetime]) -> None:
-        """Set the store, the authority, and how long certificates are valid."""
+    def __init__(
+        self,
+        store: SigningStore,
+        authority: Authority,
+        *,
+        days: float,
+        now: Callable[[], datetime],
+        former: Sequence[Authority] = (),
+    ) -> None:
+        """Set the store, the authority, how long certificates are valid, and former authorities whose keys are here."""
         self._store = store
         self._authority = authority
+        self._former = former
         self._days = days
         self._now = now
         self._known = False
+        self._was_in_use = True
 
     async def once(self) -> None:
         """Do what is due; raise AuthorityUnusableError or DatabaseUnavailableError."""
         if not self._known:
             await self._store.add_authority(self._authority.fingerprint, self._authority.pem)
             self._known = True
-        for request in await self._store.due_requests():
-            await self._issue(request)
-        await self._list_revoked()
+        if await self._is_in_use():
+            for request in await self._store.due_requests():
+                await self._issue(request)
+        for authority in (self._authority, *self._former):
+            await self._list_revoked(authority)
+
+    async def _is_in_use(self) -> bool:
+        """Return whether no other authority has taken the place of ours, such as that of another API host."""
+        ours = self._authority.fingerprint
+        known = await self._store.list_authorities()
+        is_in_use = any(one.fingerprint == ours and one.retired_at is None for one in known)
+        if self._was_in_use and not is_in_use:
+            _log.info("authority-elsewhere")
+        self._was_in_use = is_in_use
+        return is_in_use
 
     async def _issue(self, request: CertificateRequest) -> None:
         issued = await self._authority.issue(
@@ -139,13 +161,14 @@ class IssueCertificates:
         )
         _log.info("certificate-issued", builder=request.name, serial=issued.serial)
 
-    async def _list_revoked(self) -> None:
-        ours = self._authority.fingerprint
+    async def _list_revoked(self, authority: Authority) -> None:
+        ours = authority.fingerprint
         revoked = await self._store.revoked_of(ours)
         held = next((one for one in await self._store.list_authorities() if one.fingerprint == ours), None)
         now = self._now()
-        is_complete = held is not None and held.listed == len(revoked)
-        if held is not None and held.listed_at is not None and is_complete and now - held.listed_at < _LIST_AGE:
+        if held is None:
             return
-        listed = await self._authority.list_revoked(revoked, now=now)
+        if held.listed_at is not None and held.listed == len(revoked) and now - held.listed_at < _LIST_AGE:
+            return
+        listed = await authority.list_revoked(revoked, now=now)
         await self._store.keep_revocations(ours, listed, count=len(revoked), now=now)

@@ -65,9 +65,10 @@ update wheels set provenance = %(provenance)s
 where filename = %(filename)s and sha256 = %(sha256)s and provenance is null returning project
 """
 # Each attestation names the serial number of its certificate in its log entry. This reads the whole index, but is rare.
+# A deleted file loses it too: the same bytes may return, and are then signed anew.
 _SIGNED_BY: Final = b"""
 update wheels set provenance = null
-where deleted_at is null and position(convert_to(%(entry)s, 'UTF8') in provenance) > 0 returning project
+where position(convert_to(%(entry)s, 'UTF8') in provenance) > 0 returning project, deleted_at
 """
 
 
@@ -182,7 +183,7 @@ class PostgresSigning:
             rows = await (await connection.execute(_SIGNED_BY, {"entry": f'"logIndex":"{int(serial, 16)}"'})).fetchall()
             for project in {row["project"] for row in rows}:
                 await touch(connection, project)
-        return len(rows)
+        return sum(row["deleted_at"] is None for row in rows)
 
 
 def _issued_of(row: Row) -> IssuedCertificate:
