@@ -231,20 +231,20 @@ def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ..
 
 def judge_pythons(pythons: Sequence[PythonReach]) -> tuple[Check, ...]:
     """Judge which Pythons of the catalogue can be had, and say what was tried for the others."""
-    lacking: dict[tuple[tuple[SourceTry, ...], str], dict[str, None]] = {}
-    is_one_machine = len({one.architecture for one in pythons}) == 1
+    machines = {one.architecture for one in pythons}
+    lacking: dict[tuple[SourceTry, ...], dict[str, set[str]]] = {}
     for one in pythons:
         if not one.reachable:
-            where = "" if is_one_machine else f" on {one.architecture}"
-            lacking.setdefault((one.tried, where), {})[one.python] = None
+            lacking.setdefault(one.tried, {}).setdefault(one.python, set()).add(one.architecture)
     had = dict.fromkeys(f"{one.python} ({one.version})" for one in pythons if one.reachable)
     if pythons and not had:
         remedy = f"No Python can be compiled here. {_MIRROR_REMEDY}"
-        tried = "; ".join(dict.fromkeys(str(one) for tries, _ in lacking for one in tries))
+        tried = "; ".join(dict.fromkeys(str(one) for tries in lacking for one in tries))
         return (_fail("Pythons", f"source-unreachable: tried {tried}", remedy),)
     checks = [_ok("Pythons", ", ".join(had))] if had else []
-    for (tries, where), names in lacking.items():
-        found = f"{', '.join(names)}{where}: source-unreachable; tried {'; '.join(map(str, tries))}"
+    for tries, on in lacking.items():
+        names = (name if on[name] == machines else f"{name} on {', '.join(sorted(on[name]))}" for name in on)
+        found = f"{', '.join(names)}: source-unreachable; tried {'; '.join(map(str, tries))}"
         checks.append(_warn("Pythons", found, f"Nothing is built for these here. {_MIRROR_REMEDY}"))
     return tuple(checks)
 
