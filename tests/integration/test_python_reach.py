@@ -42,8 +42,9 @@ class Host:
             architecture="x86_64",
             apt_mirror=f"{mirror.url}/debian",
             python_mirror=f"{mirror.url}/python",
+            machine="x86_64",
         )
-        self.catalogue = _catalogue(mirror).on("x86_64")
+        self.catalogue = _catalogue(mirror)
         self.images = ImageBuilder(
             engine=EngineCommand(program="false"),
             catalogue=self.catalogue,
@@ -55,12 +56,13 @@ class Host:
             images=self.images,
             catalogue=self.catalogue,
             sources=ImageSources(cache_dir=folder / "cache", options=options),
+            architectures=("x86_64", "aarch64"),
         )
 
-    async def look(self, python: str, suite: str = "bookworm") -> PythonReach:
+    async def look(self, python: str, suite: str = "bookworm", architecture: str = "x86_64") -> PythonReach:
         """Ask the mirror, and return what is known of a Python."""
         found = await self.pythons.look()
-        return next(one for one in found if (one.suite, one.python) == (suite, python))
+        return next(one for one in found if one.key == (architecture, suite, python))
 
     async def fetch(self, python: str) -> Path:
         """Fetch a source as a build of its image does."""
@@ -114,6 +116,7 @@ async def test_mirror_with_the_tarball_makes_both_of_its_pythons_reachable_for_a
     for python in ("3.15", "3.15t"):
         found = await host.look(python)
         assert (found.reachable, found.version) == (True, "3.15.2")
+        assert (await host.look(python, architecture="aarch64")).reachable
     assert all(one.endswith("bytes=0-63") for one in mirror.asked)
     assert host.pythons.newest.default_python(host.catalogue, "manylinux_2_36_x86_64") == "3.15"
 
@@ -176,5 +179,7 @@ async def test_python_whose_images_are_on_the_engine_needs_no_source(
     monkeypatch.setattr(python_sources, "list_images", list_images)
     found = await host.look("3.14t")
     assert (found.reachable, found.version) == (True, "3.14.2")
+    # Its images are of this machine; those of an emulated one need the source.
+    assert not (await host.look("3.14t", architecture="aarch64")).reachable
     assert not (await host.look("3.14")).reachable
     assert not (await host.look("3.14t", "trixie")).reachable

@@ -76,8 +76,12 @@ def image_builder(parts: Parts, lookups: CacheLookups | None = None) -> ImageBui
 
 def python_sources(parts: Parts) -> PythonSources:
     """Make the object that knows which Pythons this host can have."""
-    catalogue = parts.catalogue.on(image_options(parts.settings).architecture)
-    return PythonSources(images=image_builder(parts), catalogue=catalogue, sources=image_sources(parts))
+    return PythonSources(
+        images=image_builder(parts),
+        catalogue=parts.catalogue,
+        sources=image_sources(parts),
+        architectures=architectures_of(parts),
+    )
 
 
 def image_sources(parts: Parts) -> ImageSources:

@@ -240,7 +240,7 @@ class Worker:
         """Take no builds for Pythons that another engine can have, and this one cannot."""
         known = self.reach().known
         better = {one.key for one in pythons if not one.reachable and one.key in known and known[one.key].reachable}
-        lanes = self.registration.lanes
+        lanes = self.registration.served
         self.take_builds.leave_out(
             frozenset(lane for lane in lanes if (lane.architecture, lane.suite, lane.python) in better)
         )

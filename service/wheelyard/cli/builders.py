@@ -59,6 +59,8 @@ def build_images(
     """Make a suite's builder image and runtime image, with an optimised Python if wanted, and print their ids."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.default_python
+    if optimised and architecture not in {None, platform.machine()}:
+        raise NotFoundError(kind="Python to optimise", name=version, where=f"on {architecture}")
     images = builder_on(parts, architecture)
     if optimised:
         pythons = optimised_pythons(parts)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -102,22 +102,23 @@ class AdvancePrebuild:
                     saved = await self.store.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)
-        return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
+        return saved and _has_moved(due, done)
 
     async def _take_campaign(self, turn: PrebuildTurn) -> bool:
         """Advance what is due in a campaign, save it, and let the campaign rest if nothing has changed."""
         former, done = turn.prebuild, dict[int, ReleaseItems]()
         with log_context(prebuild=former.id, **former.trace.log_fields):
             async with self._holding(turn) as lost:
-                campaign = former
+                campaign, releases = former, tuple[ReleaseItems, ...]()
                 try:
                     due = await self.campaigns.due(former)
-                    campaign = due.campaign
-                    await self._advance_all((*due.looks, *due.starts), turn, done, lost, looks=len(due.looks))
+                    campaign, releases = due.campaign, (*due.looks, *due.starts)
+                    await self._advance_all(releases, turn, done, lost, looks=len(due.looks))
                 finally:
                     updated = await asyncio.to_thread(with_releases, campaign, list(done.values()))
                     advanced = replace(updated, finished_at=self.now() if updated.is_final else None)
-                    moved = advanced != former
+                    # What was only put off, because an index is away, would be tried again without a pause.
+                    moved = campaign != former or _has_moved(releases, done)
                     pause = 0.0 if moved else self.campaigns.pause_seconds(advanced)
                     saved = await self.store.save(replace(turn, prebuild=advanced), pause_seconds=pause)
             if saved:
@@ -347,6 +348,11 @@ def note_end(prebuild: Prebuild) -> None:
     if prebuild.finished_at is not None:
         failed = sum(item.status is ItemStatus.FAILED for item in prebuild.items)
         _log.info("prebuild-ended", prebuild=prebuild.id, items=len(prebuild.items), failed=failed)
+
+
+def _has_moved(before: Sequence[ReleaseItems], after: Mapping[int, ReleaseItems]) -> bool:
+    """Return whether a release is not only put off again."""
+    return any(new != before[number] and new.delays == before[number].delays for number, new in after.items())
 
 
 def _build_request(release: ReleaseItems, target: Target, prebuild: Prebuild) -> BuildRequest:

@@ -231,17 +231,19 @@ def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ..
 
 def judge_pythons(pythons: Sequence[PythonReach]) -> tuple[Check, ...]:
     """Judge which Pythons of the catalogue can be had, and say what was tried for the others."""
-    lacking: dict[tuple[SourceTry, ...], dict[str, None]] = {}
+    machines = {one.architecture for one in pythons}
+    lacking: dict[tuple[SourceTry, ...], dict[str, set[str]]] = {}
     for one in pythons:
         if not one.reachable:
-            lacking.setdefault(one.tried, {})[one.python] = None
+            lacking.setdefault(one.tried, {}).setdefault(one.python, set()).add(one.architecture)
     had = dict.fromkeys(f"{one.python} ({one.version})" for one in pythons if one.reachable)
     if pythons and not had:
         remedy = f"No Python can be compiled here. {_MIRROR_REMEDY}"
         tried = "; ".join(dict.fromkeys(str(one) for tries in lacking for one in tries))
         return (_fail("Pythons", f"source-unreachable: tried {tried}", remedy),)
     checks = [_ok("Pythons", ", ".join(had))] if had else []
-    for tries, names in lacking.items():
+    for tries, on in lacking.items():
+        names = (name if on[name] == machines else f"{name} on {', '.join(sorted(on[name]))}" for name in on)
         found = f"{', '.join(names)}: source-unreachable; tried {'; '.join(map(str, tries))}"
         checks.append(_warn("Pythons", found, f"Nothing is built for these here. {_MIRROR_REMEDY}"))
     return tuple(checks)

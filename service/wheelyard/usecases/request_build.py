@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -39,10 +40,13 @@ from wheelyard.errors import (
     NetworkRefusedError,
     RecipeError,
     ReleaseUnsupportedError,
+    SourceUnreachableError,
     ToolchainTooOldError,
     UnknownTargetError,
 )
 from wheelyard.interfaces import BuildStore, GitCommit, GitRepositories, RecipeRegistry, SourceIndex
+
+_REFUSALS: Final = (RecipeError, ToolchainTooOldError, NetworkRefusedError, SourceUnreachableError, UnknownTargetError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -367,14 +371,15 @@ class PlanBuild:
         return effective.unsupported is None
 
     def why_refused(self, project: NormalizedName, version: Version, target: Target) -> str | None:
-        """Return the code of the error by which a recipe or the catalogue refuses a release; None if neither does."""
+        """Return the code of the error that a request would get from its recipe, the catalogue or ``check_reach``."""
         try:
             builder = self._facts.catalogue.builder_for(target)
+            self._reach().check(builder)
             built = Target(python=builder.python, policy=builder.policy)
             recipe = merge_rules(self._recipes.find(project), version=version, target=built, suite=builder.suite)
             self._check_means(recipe, f"{project} {version}", builder.suite)
             choose_toolchains(self._facts.catalogue, recipe.toolchains, suite=builder.suite)
-        except (RecipeError, ToolchainTooOldError, NetworkRefusedError, UnknownTargetError) as error:
+        except _REFUSALS as error:
             return error.code
         return None if recipe.unsupported is None else ReleaseUnsupportedError.code
 

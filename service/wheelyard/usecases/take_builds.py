@@ -104,7 +104,7 @@ class TakeBuilds:
             worker=self._options.worker,
             lease_seconds=self._options.lease_seconds,
             lanes=tuple(lane for lane in self._options.lanes if lane not in self._left_out),
-            emulated=self._options.emulated,
+            emulated=tuple(lane for lane in self._options.emulated if lane not in self._left_out),
             total=self._options.capacity,
             free=self._free(),
             default=self._options.default,

@@ -175,6 +175,27 @@ async def test_images_that_lag_after_a_crash_get_the_python_that_is_there(host: 
     assert len(host.images.efforts) == 1
 
 
+async def test_exchange_that_fails_is_not_repeated_in_every_round(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    await host.images.optimise(SUITE, PYTHON, effort=Effort())
+    host.images.fails = True
+    looks = list[str]()
+    adopt = ImageUpkeep.adopt
+
+    async def note(upkeep: ImageUpkeep, suite: str) -> tuple[str, ...]:
+        looks.append(suite)
+        return await adopt(upkeep, suite)
+
+    monkeypatch.setattr(ImageUpkeep, "adopt", note)
+    assert not await host.idle()
+    for _ in range(3):
+        assert not await host.pythons.run_if_idle(is_idle=True)
+    assert looks == [SUITE]
+    host.images.fails = False
+    host.now += timedelta(hours=1)
+    assert not await host.pythons.run_if_idle(is_idle=True)
+    assert "new-runtime-bookworm-3.13" in host.ids()
+
+
 async def test_another_worker_of_the_host_or_a_refresh_goes_first(host: Host) -> None:
     host.folder.mkdir()
     for name in ("optimise.lock", "last-refresh.lock"):

@@ -1,6 +1,7 @@
 """Campaigns over REST, on stores in memory: begun, taken further, mended and stopped."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.domain.access import AuditFilter, Scope
 from wheelyard.domain.builds.build import Failure, Status
+from wheelyard.domain.builds.file_source import FileOrigin
 from wheelyard.domain.builds.records import BuildFilter, Outcome
-from wheelyard.errors import RequirementBuildFailedError
+from wheelyard.domain.dependencies.files import Origin
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, PrebuildTurn
+from wheelyard.errors import IndexUnavailableError, RequirementBuildFailedError
 from wheelyard.usecases.campaigns.turns import LIVE_BUILDS
 from wheelyard.usecases.tokens import PREFIX
 
@@ -349,3 +354,51 @@ async def test_reading_needs_no_right_to_request(harness: ApiHarness) -> None:
     assert secret.startswith(PREFIX)
     assert SECRET
     assert (await harness.client.get(campaign["url"])).is_success
+
+
+async def test_campaign_rests_while_upstream_is_away(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(harness, "compiled", native(OLD))
+    campaign = await begin(harness)
+    asked = list[str]()
+
+    async def away(project: str) -> None:
+        asked.append(project)
+        raise IndexUnavailableError(index="upstream", reason="it is away")
+
+    monkeypatch.setattr(harness.source, "project", away)
+    advance = harness.services.prebuilds.advance
+    moved = [await advance.once() for _ in range(6)]
+    assert moved == [False] * 6
+    rest = list[float]()
+    save = advance.store.save
+
+    async def noting(turn: PrebuildTurn, *, pause_seconds: float = 0.0) -> bool:
+        rest.append(pause_seconds)
+        return await save(turn, pause_seconds=pause_seconds)
+
+    monkeypatch.setattr(advance.store, "save", noting)
+    object.__setattr__(advance.campaigns, "quiet_seconds", 15.0)
+    await advance.once()
+    assert rest == [15.0]
+    monkeypatch.undo()
+    object.__setattr__(advance.campaigns, "quiet_seconds", 0.0)
+    assert states(await look(harness, campaign)) == {"compiled": "waiting"}
+    assert set(asked) == {"compiled"}
+
+
+async def test_file_at_an_address_gets_no_advice_about_an_index(harness: ApiHarness) -> None:
+    harness.source.add(f"addressed-1.2-{native(NEW)}.whl", b"wheel")
+    origin = FileOrigin(
+        address="https://files.test/addressed-1.0.tar.gz", name="addressed-1.0.tar.gz", sha256="ab" * 32, version="1.0"
+    )
+    item = Item(
+        project=canonicalize_name("addressed"),
+        version="1.0.dev0+fabababababab",
+        target=Target.parse(python=NEW, platform="manylinux_2_36_x86_64"),
+        origin=Origin(file="requirements.txt"),
+        status=ItemStatus.FAILED,
+        file=origin,
+    )
+    advise = harness.services.prebuilds.advance.campaigns.advise
+    assert await advise(item, is_refused=False) is None
+    assert await advise(replace(item, file=None, version="1.0"), is_refused=False) is not None

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.unit.api.test_api_campaigns import begin, look, native, publish, row, states
 from tests.unit.api.test_api_sdists import FORM, bring
 from tests.unit.api_harness import ApiHarness, assert_problem
+from tests.unit.request_harness import make_sdist
 from tests.unit.web_harness import WebHarness, web_harness
 
 from wheelyard.domain.catalogue.reach import PythonReach, SourceTry
@@ -101,3 +103,22 @@ async def test_project_has_a_column_for_each_python_that_can_be_had(web: WebHarn
     page = await web.see("/projects/pyyaml")
     assert "Python 3.14" in page.text
     assert "Python 3.15" not in page.text
+
+
+async def test_campaign_for_one_builds_nothing_until_it_can_be_had(web: WebHarness) -> None:
+    harness = web.api
+    publish(harness, "compiled", native("3.13"))
+    claim = "Classifier: Programming Language :: Python :: 3.15"
+    harness.source.add("compiled-1.1.tar.gz", make_sdist("compiled-1.1", claim))
+    for answer in (
+        await harness.client.post("/v1/campaigns", json={"python": "3.15", "prefer": "own"}),
+        await web.send("/campaigns", python="3.15", prefer="own"),
+    ):
+        assert answer.status_code == 422
+        assert "cannot be reached" in answer.text
+    campaign = await begin(harness, python="3.15")
+    view = await look(harness, campaign)
+    assert (row(view, "compiled")["state"], row(view, "compiled")["code"]) == ("failed", "source-unreachable")
+    assert row(view, "compiled")["would_work"] is None  # the release is not at fault
+    harness.pythons.clear()
+    assert states(await look(harness, campaign)) == {"compiled": "waiting"}

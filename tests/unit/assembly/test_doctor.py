@@ -280,5 +280,9 @@ def test_pythons_that_cannot_be_had_are_named_with_what_was_tried() -> None:
     assert warning.found == f"3.15, 3.15t: source-unreachable; tried {tried[0]}"
     assert "WHEELYARD_PYTHON_MIRROR" in warning.remedy
     assert not has_failure(checks)
+    emulated = tuple(replace(one, architecture="aarch64", reachable=False, tried=tried) for one in reports[1:3])
+    both = diagnose(replace(HEALTHY, pythons=(*reports, *emulated)), SETTINGS)
+    _, warning = (check for check in both if check.name == "Pythons")
+    assert warning.found.startswith("3.15 on x86_64, 3.15t, 3.13 on aarch64: source-unreachable")
     nothing = diagnose(replace(HEALTHY, pythons=reports[:2]), SETTINGS)
     assert has_failure(nothing)

@@ -254,6 +254,16 @@ def test_unusable_settings_are_named(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "WHEELYARD_PORT" in capsys.readouterr().err
 
 
+def test_python_of_an_emulated_architecture_is_not_optimised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wheelyard.cli.builders.platform.machine", lambda: "x86_64")
+    given = ["builders", "build", "bookworm", "--python", "3.13", "--optimised", "--architecture", "aarch64"]
+    assert run(given) == ExitCode.CALLER
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "There is no Python to optimise '3.13' on aarch64" in shown
+
+
 @pytest.mark.parametrize("arguments", [["nope"], ["build"], ["builds", "--status", "nope"], ["builds", "--limit", "0"]])
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert run(arguments) == ExitCode.USAGE

@@ -14,7 +14,7 @@ from tests.unit.pipeline_harness import PipelineHarness
 from tests.unit.run_build_harness import RunHarness
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.builds.queue import Allocation, Capacity, ResourceRequest
+from wheelyard.domain.builds.queue import Allocation, Capacity, Lane, ResourceRequest
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, Tools
@@ -22,6 +22,8 @@ from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
 
 GIB = 1 << 30
 NEVER = 3600.0
+
+EMULATED = Lane(architecture="aarch64", suite="bookworm", python="3.15")
 
 
 class CountingQueue(MemoryQueue):
@@ -55,11 +57,12 @@ class TakeHarness:
         orders = [sample_order(key=key, demand=demand) for key in keys]
         return [(await self.run.builds.submit(order, requested_by="tests")).build.id for order in orders]
 
-    def worker(self) -> TakeBuilds:
+    def worker(self, *, emulated: tuple[Lane, ...] = ()) -> TakeBuilds:
         options = TakeOptions(
             worker="worker-1",
             lease_seconds=NEVER,
             lanes=(LANE,),
+            emulated=emulated,
             capacity=self.capacity,
             default=ResourceRequest(cpus=1.0, memory_bytes=GIB),
             poll_seconds=self.poll_seconds,
@@ -122,6 +125,14 @@ async def test_build_for_a_python_that_another_worker_can_have_is_left_to_it(har
     await worker._take_what_fits()
     assert worker._free().slots == harness.capacity.slots - 1
     await worker._end_all()
+
+
+async def test_emulated_builder_whose_python_another_worker_can_have_is_left_to_it(harness: TakeHarness) -> None:
+    worker = harness.worker(emulated=(EMULATED,))
+    assert worker._offer().emulated == (EMULATED,)
+    worker.leave_out(frozenset({EMULATED}))
+    assert worker._offer().emulated == ()
+    assert worker._offer().lanes == (LANE,)
 
 
 async def test_worker_takes_what_its_slots_allow_and_the_next_when_one_ends(harness: TakeHarness) -> None:

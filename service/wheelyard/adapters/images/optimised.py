@@ -9,9 +9,9 @@ import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
@@ -25,6 +25,7 @@ from wheelyard.domain.catalogue.optimisation import IDLE, Optimisation, PythonCh
 from wheelyard.errors import AlreadyRunningError, EngineUnavailableError, ImageBuildFailedError, OperatorError
 from wheelyard.logs import get_logger
 
+_AGAIN: Final = timedelta(hours=1)
 _log = get_logger(__name__)
 
 
@@ -74,6 +75,8 @@ class OptimisedPythons:
         self._file = OptimisationFile(folder)
         self._clock = clock
         self._busy: datetime | None = None
+        self._settled: tuple[frozenset[tuple[str, tuple[str, ...]]], datetime] | None = None
+        """The images after the last exchange, and when that was."""
 
     def reporting_to(self, report: LineCallback) -> Self:
         """Return an OptimisedPythons that reports its lines there."""
@@ -119,13 +122,28 @@ class OptimisedPythons:
             return False  # another worker of this host, or a refresh
 
     async def _run(self) -> bool:
-        await self._take_over()
+        if not await self._is_settled():
+            await self._take_over()
+            self._settled = await self._list(), self._clock()
         choice = await self._choose()
         if choice is None:
             return False
         if await self._compile(choice):
             await self._take_over()
         return True
+
+    async def _is_settled(self) -> bool:
+        """Return whether the images are those of the last exchange; one that failed is tried again after an hour.
+
+        To look at all images takes some processor time, and this is asked several times a minute.
+        """
+        if self._settled is None:
+            return False
+        images, when = self._settled
+        return self._clock() - when < _AGAIN and images == await self._list()
+
+    async def _list(self) -> frozenset[tuple[str, tuple[str, ...]]]:
+        return frozenset((image.id, image.tags) for image in await self._images.list_images())
 
     async def _choose(self) -> PythonChoice | None:
         choices = await self._images.optimised_choices(self._suites)
@@ -180,7 +198,7 @@ class OptimisedPythons:
         except (AlreadyRunningError, EngineUnavailableError):
             raise
         except OperatorError as error:
-            # The images stay as they are, and the next round tries again.
+            # The images stay as they are, and a later round tries again.
             _log.warning("image-not-optimised", suite=suite, code=error.code, reason=error.summary)
 
     async def _note(self, choice: PythonChoice, new: Optimisation | None) -> None:

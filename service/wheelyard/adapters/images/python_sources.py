@@ -36,6 +36,21 @@ class _Found:
     tried: tuple[SourceTry, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Machine:
+    """An architecture that this host builds for, itself or by emulation."""
+
+    images: ImageBuilder
+    catalogue: Catalogue
+    """What can be built for it."""
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Return the suites whose images are compiled here."""
+        used = (runtime_suite(self.catalogue, suite) for suite in self.catalogue.buildable_suites)
+        return tuple(dict.fromkeys(used))
+
+
 class PythonSources:
     """Says which Pythons of the catalogue this host can have.
 
@@ -43,10 +58,12 @@ class PythonSources:
         newest: What was last found; empty before the first look.
     """
 
-    def __init__(self, *, images: ImageBuilder, catalogue: Catalogue, sources: ImageSources) -> None:
-        """Prepare it; ``catalogue`` is the part that this host's machine can build."""
+    def __init__(
+        self, *, images: ImageBuilder, catalogue: Catalogue, sources: ImageSources, architectures: Sequence[str]
+    ) -> None:
+        """Prepare it; ``architectures`` are this host's own and those that it emulates."""
         self._images = images
-        self._catalogue = catalogue
+        self._machines = tuple(_Machine(images=images.on(one), catalogue=catalogue.on(one)) for one in architectures)
         self._sources = sources
         self._answers: dict[str, Answer] | None = None
         self._kept: frozenset[PythonSource] = frozenset()
@@ -57,7 +74,12 @@ class PythonSources:
     async def look(self) -> tuple[PythonReach, ...]:
         """Ask the mirrors for what is neither on the engine nor in the cache; return what is known then."""
         present = await self._present()
-        wanted = [pair for suite in self._suites() for pair in await self._missing(suite, present)]
+        wanted = [
+            pair
+            for machine in self._machines
+            for suite in machine.suites
+            for pair in await self._missing(machine, suite, present)
+        ]
         sources = dict.fromkeys(source for source, _ in wanted)
         self._kept = frozenset([one for one in sources if await self._sources.has(_file_of(one))])
         urls = dict.fromkeys(url for source, urls in wanted if source not in self._kept for url in urls)
@@ -75,10 +97,6 @@ class PythonSources:
         """Return what is known, with the images that the engine has now; None before the first look."""
         return None if self._answers is None else await self._describe(await self._present())
 
-    def _suites(self) -> tuple[str, ...]:
-        used = (runtime_suite(self._catalogue, suite) for suite in self._catalogue.buildable_suites)
-        return tuple(dict.fromkeys(used))
-
     async def _present(self) -> Mapping[str, ImageRecord]:
         """Return our images by definition; none if the engine does not answer, which other checks report."""
         try:
@@ -87,17 +105,14 @@ class PythonSources:
             return {}
 
     async def _missing(
-        self, suite: str, present: Mapping[str, ImageRecord]
+        self, machine: _Machine, suite: str, present: Mapping[str, ImageRecord]
     ) -> list[tuple[PythonSource, tuple[str, ...]]]:
         """Return the sources that a suite's missing images need, and where they may be."""
-        plan = await self._images.plan(suite)
+        plan = await machine.images.plan(suite)
         apt = await self._apt_mirror(plan, present)
-        missing = [name for name in self._pythons(plan) if plan.python_name(name).definition not in present]
+        missing = [name for name in _pythons(plan) if plan.python_name(name).definition not in present]
         found = dict.fromkeys(source for name in missing for source in plan.python(name).source)
         return [(source, self._addresses(source, apt)) for source in found]
-
-    def _pythons(self, plan: SuitePlan) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*plan.entry.pythons, self._catalogue.tools.python)))
 
     def _addresses(self, source: PythonSource, apt: str | None) -> tuple[str, ...]:
         return source_mirrors(source, apt=apt, mirror=self._images.run.options.python_mirror)
@@ -117,25 +132,29 @@ class PythonSources:
         return self._mirrors[base.id]
 
     async def _describe(self, present: Mapping[str, ImageRecord]) -> tuple[PythonReach, ...]:
-        plans = {suite: await self._images.plan(suite) for suite in self._suites()}
-        found = {
-            (suite, python): await self._find(plan, python, present)
-            for suite, plan in plans.items()
-            for python in self._pythons(plan)
-        }
-        judged = tuple([self._judge(one, plans, found, present) for one in self._catalogue.builders()])
+        judged = tuple([one for machine in self._machines for one in await self._describe_on(machine, present)])
         self.newest = Reach.of([judged])
         return judged
 
+    async def _describe_on(self, machine: _Machine, present: Mapping[str, ImageRecord]) -> list[PythonReach]:
+        plans = {suite: await machine.images.plan(suite) for suite in machine.suites}
+        found = {
+            (suite, python): await self._find(plan, python, present)
+            for suite, plan in plans.items()
+            for python in _pythons(plan)
+        }
+        return [self._judge(one, machine.catalogue, plans, found, present) for one in machine.catalogue.builders()]
+
+    @staticmethod
     def _judge(
-        self,
         builder: BuilderChoice,
+        catalogue: Catalogue,
         plans: Mapping[str, SuitePlan],
         found: Mapping[tuple[str, str], _Found],
         present: Mapping[str, ImageRecord],
     ) -> PythonReach:
         """Judge a builder: its images are there, or all Pythons that they need can be had."""
-        suite = runtime_suite(self._catalogue, builder.suite)
+        suite = runtime_suite(catalogue, builder.suite)
         own = found[suite, builder.python]
         reach = PythonReach(
             architecture=builder.policy.architecture,
@@ -151,7 +170,7 @@ class PythonSources:
         if builder.suite == suite and all(name.family in families for name in names):
             return replace(reach, version=_version(families[names[1].family]) or own.version)
         # The tools of an external image run on its own Python.
-        needed = (own, found[suite, self._catalogue.tools.python]) if builder.suite == suite else (own,)
+        needed = (own, found[suite, catalogue.tools.python]) if builder.suite == suite else (own,)
         if all(one.version for one in needed):
             return reach
         tried = dict.fromkeys(one for part in needed if not part.version for one in part.tried)
@@ -181,6 +200,10 @@ class PythonSources:
             if (answer := (self._answers or {}).get(url)) is not None:
                 problem = self._sources.judge(url, answer, sha256=source.sha256)
                 yield SourceTry(url=without_password(url), answer=problem)
+
+
+def _pythons(plan: SuitePlan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*plan.entry.pythons, plan.catalogue.tools.python)))
 
 
 def _version(image: ImageRecord) -> str:

@@ -37,7 +37,7 @@ class FindAdvice:
 
         ``is_refused`` says that the item's release was refused before a build.
         """
-        if item.commit is not None:
+        if item.commit is not None or item.file is not None:
             return None
         version, target = read_version(item.version), item.target
         own = list(map(_known, filter(is_offered, await self.wheels.wheels_of(item.project))))

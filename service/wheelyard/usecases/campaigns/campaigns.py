@@ -62,9 +62,13 @@ class Campaigns:
         """Begin a campaign; return it, and whether an equal one was open already.
 
         Of an open one, projects are added that came to the index since. Raises a CallerError if the target has no
-        builder, the file cannot be read, or there are too many projects or none, and RequirementsUnsatisfiableError.
+        builder, the file cannot be read, or there are too many projects or none, RequirementsUnsatisfiableError, and
+        SourceUnreachableError if everything is to be built and nothing can be.
         """
-        self.prebuilds.advance.request_build.suite_for(request.target)
+        plan = self.prebuilds.advance.request_build
+        plan.suite_for(request.target)
+        if request.prefer is Prefer.OWN:
+            plan.check_reach(request.target)  # else upstream's wheels may serve everything
         if request.given is None:
             items, skipped = await self._on_index(request.target)
         else:
@@ -139,7 +143,9 @@ class Campaigns:
                 version = await asyncio.to_thread(newest_release, wheels)
                 origin = Origin(file=INDEX)
                 if version is None:
-                    reason = "its wheels were made of commits or folders, and no release has an sdist"
+                    reason = (
+                        "its wheels were made of commits, folders or files at addresses, and no release has an sdist"
+                    )
                     skipped.append(Skipped(origin=origin, text=project, reason=reason))
                 else:
                     name = canonicalize_name(project)
@@ -162,7 +168,7 @@ class Campaigns:
 def newest_release(wheels: Sequence[IndexedWheel]) -> str | None:
     """Return the newest version among wheels: a final one if there is any; None if there are development versions only.
 
-    Development and local versions are those of commits and folders, which no index has an sdist of.
+    Development and local versions are those of commits, folders and files at addresses, which no index has an sdist of.
     """
     found = {version: wheel.version for wheel in wheels if (version := find_version(wheel.version)) is not None}
     releases = [version for version in found if not version.is_devrelease and version.local is None]

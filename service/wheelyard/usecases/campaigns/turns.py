@@ -38,6 +38,7 @@ from wheelyard.errors import (
     PackagesMissingError,
     RecipeInvalidError,
     ReleaseUnsupportedError,
+    SourceUnreachableError,
     SuiteUnsupportedError,
     ToolchainTooOldError,
     UnknownTargetError,
@@ -62,12 +63,13 @@ _LOCAL: Final = frozenset(
         PackagesMissingError.code,
         RecipeInvalidError.code,
         ReleaseUnsupportedError.code,
+        SourceUnreachableError.code,
         SuiteUnsupportedError.code,
         ToolchainTooOldError.code,
         UnknownTargetError.code,
     }
 )
-"""Refusals by a recipe or the catalogue, which can be judged again without asking upstream."""
+"""Refusals by a recipe, the catalogue or what workers reported: they are judged again without asking upstream."""
 
 Held = Mapping[str, Sequence[IndexedWheel]]
 """The offered wheels of our index, by project."""
@@ -127,6 +129,8 @@ class CampaignTurns:
         item = _item_of(release)
         if item.status not in _ENDED or item.blocked_by or item.advice is not None:
             return release
+        if item.code == SourceUnreachableError.code:
+            return release  # no release of the project would work either
         advice = await self.advise(item, is_refused=item.status is ItemStatus.IMPOSSIBLE)
         return replace(release, items=(replace(item, advice=advice),))
 

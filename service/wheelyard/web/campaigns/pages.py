@@ -11,7 +11,14 @@ from wheelyard.api.requests import parse_target, while_connected
 from wheelyard.domain.campaigns.campaign import State, overview_of
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
 from wheelyard.domain.prebuilds.prebuild import Prefer
-from wheelyard.errors import CallerError, InvalidRequestError, ProjectError, RecipeError, WheelyardError
+from wheelyard.errors import (
+    CallerError,
+    InvalidRequestError,
+    ProjectError,
+    RecipeError,
+    SourceUnreachableError,
+    WheelyardError,
+)
 from wheelyard.usecases.campaigns.campaigns import CampaignRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
 from wheelyard.web.application_form import read_files
@@ -81,7 +88,7 @@ async def begin_campaign(context: PageContext) -> Page | Response:
             trace=context.trace,
         )
         campaign, _ = await while_connected(context.request, context.services.campaigns.begin(request))
-    except (CallerError, RecipeError, ProjectError) as error:
+    except (CallerError, RecipeError, ProjectError, SourceUnreachableError) as error:
         return await _list_page(context, refused=error)
     return RedirectResponse(f"/campaigns/{campaign.id}", status_code=303)
 
