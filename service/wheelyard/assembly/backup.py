@@ -1,4 +1,4 @@
-"""Back up and restore what cannot be rebuilt: the database and devpi's files."""
+"""Back up and restore what cannot be rebuilt: the database, devpi's files, and the keys of the signing authority."""
 
 import asyncio
 import contextlib
@@ -27,6 +27,7 @@ from wheelyard.settings import Settings
 _MANIFEST: Final = "manifest.json"
 _DATABASE: Final = "database.dump"
 _DEVPI: Final = "devpi"
+_AUTHORITY: Final = "authority"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +36,15 @@ class Contents:
 
     database: bool
     devpi: bool
+    authority: bool
+    """The certificates and keys of the service's own authority, and of those that it replaced."""
     size_bytes: int
 
 
 async def back_up(settings: Settings, target: Path) -> Contents:
-    """Write a backup of the database and devpi's files that the settings name; the service may be running.
+    """Write a backup of the database, devpi's files and the authority that the settings name.
+
+    The service may be running.
 
     The database goes first, so that the index never lists a wheel that the backup lacks.
 
@@ -56,6 +61,7 @@ async def back_up(settings: Settings, target: Path) -> Contents:
                 await dump_database(conninfo, fresh / _DATABASE)
         if has_devpi:
             await asyncio.to_thread(copy_devpi, StateDir(settings.state_dir).devpi, fresh / _DEVPI)
+        await asyncio.to_thread(_copy_authority, StateDir(settings.state_dir).authority, fresh / _AUTHORITY)
         await asyncio.to_thread(_seal, fresh)
         fresh.rename(target)
         undo.pop_all()
@@ -89,11 +95,20 @@ async def restore(settings: Settings, source: Path) -> Contents:
     with FileLock(state.lock):
         if contents.devpi and home.exists():
             raise BackupUnusableError(reason=f"{home} exists already: a backup is never mixed with what is there")
+        if contents.authority and state.authority.exists():
+            raise BackupUnusableError(reason=f"{state.authority} exists already: move it away, or keep it elsewhere")
         if contents.database:
             await _restore_database(settings, source / _DATABASE)
         if contents.devpi:
             await asyncio.to_thread(put_back_devpi, source / _DEVPI, home)
+        await asyncio.to_thread(_copy_authority, source / _AUTHORITY, state.authority)
     return contents
+
+
+def _copy_authority(source: Path, target: Path) -> None:
+    """Copy the folder of keys with its modes, if there is one: nobody else may read it."""
+    if source.exists():
+        shutil.copytree(source, target)
 
 
 async def _restore_database(settings: Settings, dump: Path) -> None:
@@ -154,6 +169,7 @@ def _contents(folder: Path) -> Contents:
     return Contents(
         database=(folder / _DATABASE).exists(),
         devpi=(folder / _DEVPI).exists(),
+        authority=(folder / _AUTHORITY).exists(),
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )
 

@@ -46,7 +46,8 @@ def _run(
         print_json(asdict(contents))
         return ExitCode.OK
     parts = {"the database": contents.database, "devpi's files": contents.devpi}
-    note(f"{' and '.join(name for name, there in parts.items() if there)} {did} {folder}")
+    keys = ["the authority's keys"] if contents.authority else []
+    note(f"{' and '.join([*(name for name, there in parts.items() if there), *keys])} {did} {folder}")
     for name in (name for name, there in parts.items() if not there):
         note(f"not {name}: run this on the host of devpi too" if name.endswith("s files") else f"not {name}")
     return ExitCode.OK
