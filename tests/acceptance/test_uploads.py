@@ -39,11 +39,20 @@ def pack(folder: Path, project: str, code: bytes, **members: bytes) -> Path:
 @pytest.fixture(scope="module")
 def twine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install twine from the public index into an environment of its own."""
-    folder = tmp_path_factory.mktemp("twine")
+    return install_tool(tmp_path_factory.mktemp("twine"), "twine")
+
+
+def install_tool(folder: Path, name: str) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=SECONDS)
-    install = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), "twine"]
+    install = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), name]
     subprocess.run(install, check=True, timeout=SECONDS)
-    return folder / "bin" / "twine"
+    return folder / "bin" / name
+
+
+@pytest.fixture(scope="module")
+def poetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install Poetry from the public index into an environment of its own."""
+    return install_tool(tmp_path_factory.mktemp("poetry"), "poetry")
 
 
 @pytest.fixture
@@ -88,6 +97,23 @@ def send_with_uv(service: RunningService, file: Path, token: str) -> tuple[int, 
     return run(command, UV_PUBLISH_TOKEN=token)
 
 
+def send_with_poetry(poetry: Path, service: RunningService, file: Path, token: str) -> tuple[int, str]:
+    """Publish a wheel as that of a project of Poetry's, which needs no more than a name and a version."""
+    project = file.parent / f"{file.stem}-project"
+    (project / "dist").mkdir(parents=True, exist_ok=True)
+    (project / "dist" / file.name).write_bytes(file.read_bytes())
+    name, version, *_ = file.name.split("-")
+    (project / "pyproject.toml").write_text(f'[project]\nname = "{name}"\nversion = "{version}"\n')
+    return run(
+        [poetry, "publish", "--no-interaction", "--repository", "wheelyard", "--directory", project],
+        POETRY_REPOSITORIES_WHEELYARD_URL=f"{service.url}/legacy/",
+        POETRY_HTTP_BASIC_WHEELYARD_USERNAME="__token__",
+        POETRY_HTTP_BASIC_WHEELYARD_PASSWORD=token,
+        PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring",
+        COLUMNS="1000",
+    )
+
+
 def listed(service: RunningService, project: str) -> list[str]:
     """Return the files that our index lists for installers."""
     accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
@@ -98,7 +124,7 @@ def listed(service: RunningService, project: str) -> list[str]:
 
 
 def test_upload_tools_publish_what_is_proven_and_show_why_the_rest_is_refused(
-    service: RunningService, twine: Path, tmp_path: Path
+    service: RunningService, twine: Path, poetry: Path, tmp_path: Path
 ) -> None:
     good = pack(tmp_path / "good", "acme_good", b"answer = 42\n")
     other = pack(tmp_path / "other", "acme_good", b"answer = 43\n")
@@ -123,6 +149,11 @@ def test_upload_tools_publish_what_is_proven_and_show_why_the_rest_is_refused(
         assert "[upload-refused]" in said
         assert "No module named 'nothing_of_this_name'" in said
         assert f"{service.url}/builds/" in said
+    code, said = send_with_poetry(poetry, service, good, service.token)
+    assert code == 0, said
+    code, said = send_with_poetry(poetry, service, other, service.token)
+    assert code != 0
+    assert "already exists, with other bytes" in said
     assert listed(service, "acme-good") == [good.name]
     assert listed(service, "acme-broken") == []
 

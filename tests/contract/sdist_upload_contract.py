@@ -20,9 +20,10 @@ from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, Prefer, Started
 from wheelyard.domain.prebuilds.sdists import items_of
-from wheelyard.errors import NotFoundError, TooMuchOpenError, UploadConflictError
+from wheelyard.errors import NotFoundError, OwnershipHeldError, TooMuchOpenError, UploadConflictError
 
 SDIST = "demo-1.0.tar.gz"
+DEMO = canonicalize_name("demo")
 WHEEL = "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_36_x86_64.whl"
 METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
 OTHERS = "cd" * 32
@@ -301,3 +302,81 @@ class SdistUploadContract:
         assert await stores.attempts.finish(await stores.claimed(stored.upload.build_id), published)
         await bring(stores)
         assert (await stores.uploads.find(SDIST)).wheels == (NAME,)
+
+    async def test_refused_sdist_gives_its_projects_name_back_to_upstream(self, stores: Stores) -> None:
+        await give_up(stores, await bring(stores))
+        assert await stores.uploads.disown(DEMO, by="bob") == (SDIST,)
+        (entry,) = await stores.audit.list_entries(AuditFilter(object="demo"))
+        assert (entry.change.action, entry.change.actor) == (Action.PROJECT_DISOWNED, "bob")
+        assert entry.change.details == {"sdists": SDIST}
+        assert await state_of(stores) is UploadState.REFUSED, "its history stays"
+        with pytest.raises(NotFoundError):
+            await stores.uploads.disown(DEMO, by="bob")
+
+    async def test_name_is_own_again_with_the_next_sdist(self, stores: Stores) -> None:
+        await give_up(stores, await bring(stores))
+        await stores.uploads.disown(DEMO, by="bob")
+        await give_up(stores, await bring(stores))
+        assert await stores.uploads.disown(DEMO, by="bob") == (SDIST,)
+
+    async def test_name_is_held_while_anything_of_it_is_open_or_listed(self, stores: Stores) -> None:
+        stored = await bring(stores)
+        with pytest.raises(OwnershipHeldError, match=f"{SDIST} is being built"):
+            await stores.uploads.disown(DEMO, by="bob")
+        await build(stores, stored, built())
+        await advance(stores, finished_at=BEGINNING)
+        with pytest.raises(OwnershipHeldError, match=f"the index lists {WHEEL}"):
+            await stores.uploads.disown(DEMO, by="bob")
+        await listed(stores, stored)
+        await stores.wheels.delete(WHEEL, by="bob")
+        with pytest.raises(OwnershipHeldError, match=f"the index lists {SDIST}"):
+            await stores.uploads.disown(DEMO, by="bob")
+        await stores.wheels.delete(SDIST, by="bob")
+        assert await stores.uploads.disown(DEMO, by="bob") == (SDIST,)
+
+    async def test_retry_of_a_build_holds_the_name(self, stores: Stores) -> None:
+        stored = await bring(stores)
+        build_id = await build(stores, stored, FAILURE)
+        await give_up(stores, stored)
+        await stores.builds.retry(build_id, requested_by="bob")
+        with pytest.raises(OwnershipHeldError):
+            await stores.uploads.disown(DEMO, by="bob")
+
+    async def test_wheel_that_was_brought_holds_the_name(self, stores: Stores) -> None:
+        await give_up(stores, await bring(stores))
+        wheel = brought()
+        await stores.uploads.put_chunk(wheel.id, 0, b"abc")
+        stored = await stores.uploads.submit(wheel, replace(order_of(wheel), project="demo", version="1.0"))
+        with pytest.raises(OwnershipHeldError, match=f"{NAME} is being"):
+            await stores.uploads.disown(DEMO, by="bob")
+        made = built().published
+        assert made is not None
+        published = replace(PUBLISHED, published=replace(made, filename=NAME))
+        assert stored.upload.build_id is not None
+        assert await stores.attempts.finish(await stores.claimed(stored.upload.build_id), published)
+        with pytest.raises(OwnershipHeldError, match=f"the index lists {NAME}"):
+            await stores.uploads.disown(DEMO, by="bob")
+
+    async def test_wheel_from_upstream_does_not_hold_the_name(self, stores: Stores) -> None:
+        build_id = (await stores.builds.submit(from_upstream(), requested_by="alice")).build.id
+        assert await stores.attempts.finish(await stores.claimed(build_id), built())
+        upload = replace(brought("demo-1.1.tar.gz", OTHERS, by="ci (0)"), version="1.1")
+        request = request_of(upload)
+        done = replace(request, finished_at=BEGINNING)
+        await stores.uploads.submit_sdist(upload, sdist_of(upload), request)
+        await advance(stores, finished_at=done.finished_at)
+        assert await stores.uploads.disown(DEMO, by="bob") == ("demo-1.1.tar.gz",)
+
+    async def test_an_sdist_that_comes_meanwhile_keeps_the_name_own(self, stores: Stores) -> None:
+        await give_up(stores, await bring(stores))
+        done = await asyncio.gather(
+            stores.uploads.disown(DEMO, by="bob"), bring(stores, sha256=OTHERS), return_exceptions=True
+        )
+        assert isinstance(done[1], StoredUpload), done
+        with pytest.raises(OwnershipHeldError):
+            await stores.uploads.disown(DEMO, by="bob")
+
+
+def from_upstream() -> BuildOrder:
+    made = order("ef" * 32)
+    return replace(made, sdist=replace(made.sdist, url="https://upstream.invalid/demo-1.0.tar.gz"))

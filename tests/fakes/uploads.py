@@ -4,14 +4,15 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
+from packaging.utils import NormalizedName
 from tests.fakes.builds import MemoryBuilds
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.records import MemoryState
 
-from wheelyard.domain.builds.audit_entries import upload_of
+from wheelyard.domain.builds.audit_entries import disowning_of, upload_of
 from wheelyard.domain.builds.build import Build, BuildOrder, Failure, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.sdists import BroughtSdist
+from wheelyard.domain.index.sdists import SCHEME, BroughtSdist
 from wheelyard.domain.index.uploads import (
     UPLOAD_SCHEME,
     NewUpload,
@@ -21,6 +22,7 @@ from wheelyard.domain.index.uploads import (
     UploadFilter,
     UploadPage,
     UploadState,
+    check_unheld,
 )
 from wheelyard.domain.index.wheels import IndexedWheel, WheelOrigin
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
@@ -71,6 +73,27 @@ class MemoryUploads:
         self._state.sdists[sdist.filename] = replace(sdist, request_id=request.id)
         self._state.record_change(upload_of(upload, request_id=request.id))
         return await self._put(upload, request.id)
+
+    async def disown(self, project: NormalizedName, *, by: str) -> tuple[str, ...]:
+        """Forget a project's sdists."""
+        sdists = tuple(one.filename for one in self._state.sdists.values() if one.project == project)
+        if not sdists:
+            raise NotFoundError(kind="own project", name=project)
+        wheels = [entry.wheel for entry in self._state.wheels.values()]
+        listed = [one.filename for one in wheels if one.project == project and self._is_of_brought(one)]
+        read = [await self._read(number) for number in range(len(self._state.brought))]
+        opened = [one.filename for one in read if one.project == project and not one.is_done]
+        check_unheld(project, listed=listed, opened=opened)
+        for filename in sdists:
+            del self._state.sdists[filename]
+        self._state.record_change(disowning_of(project, sdists, by))
+        return sdists
+
+    def _is_of_brought(self, file: IndexedWheel) -> bool:
+        """Return whether the index lists a file that was brought, or made from an sdist that was."""
+        record = self._state.records.get(file.build_id or "")
+        is_made = record is not None and record.build.order.sdist.url.startswith(f"{SCHEME}:")
+        return file.deleted_at is None and (is_made or file.origin is WheelOrigin.BROUGHT)
 
     async def _equal(self, upload: NewUpload) -> StoredUpload | None:
         """Return the equal file; raise UploadConflictError for another one."""

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
-from tests.contract.samples import sample_failure
+from tests.contract.samples import TARGET, sample_failure
+from tests.unit.sdist_files import SDIST, pack_sdist
 from tests.unit.web.test_web_brought import NAME, bring, publish, refuse, wheel
 from tests.unit.web_harness import BUILD_LOG, FAILING_LOG, TOKEN, WebHarness, furnish, stage_note, web_harness
 
@@ -358,6 +359,8 @@ async def test_files_are_chosen_and_sent_with_the_keyboard(browser: Browser, sit
         await chosen.set_input_files([tmp_path / NAME, tmp_path / OTHER])  # the browser's own dialog is not a page's
         await chosen.focus()
         await page.keyboard.press("Tab")
+        await expect(page.get_by_text("Targets of an sdist")).to_be_focused()
+        await page.keyboard.press("Tab")
         await expect(page.get_by_role("button", name="Upload")).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator("#sent")).to_have_text(f"{OTHER} was received.")
@@ -374,6 +377,24 @@ async def test_files_are_sent_without_script(browser: Browser, site: Site, tmp_p
         await page.get_by_role("button", name="Upload").click()
         await expect(page.locator("#refused")).to_contain_text(f"{OTHER} is not a usable wheel")
         await expect(page.locator(".brought")).to_contain_text(NAME)
+
+
+@pytest.mark.parametrize(("width", "has_script"), [(390, True), (1280, False)])
+async def test_sdist_is_sent_with_its_targets(
+    browser: Browser, site: Site, tmp_path: Path, *, width: int, has_script: bool
+) -> None:
+    (tmp_path / SDIST).write_bytes(pack_sdist())
+    viewport = {"width": width, "height": 900}
+    async with visitor(browser, site, java_script_enabled=has_script, viewport=viewport) as page:
+        await page.goto(f"{site.url}/upload")
+        await page.get_by_label("Files", exact=True).set_input_files(tmp_path / SDIST)
+        await page.get_by_text("Targets of an sdist").click()
+        await page.get_by_label("3.13", exact=True).check()
+        await page.get_by_label(TARGET.platform, exact=True).check()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await keep_picture(page, f"web-upload-targets-{width}.png")
+        await page.get_by_role("button", name="Upload").click()
+        await expect(page.locator(".brought")).to_contain_text("Targets that are still open: 1.")
 
 
 async def test_too_large_a_file_is_not_sent_and_a_lost_one_is_sent_again(browser: Browser, site: Site) -> None:

@@ -78,6 +78,7 @@ from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
 from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.usecases.uploads.build_source import BuildSource
+from wheelyard.usecases.uploads.disown import DisownProject
 from wheelyard.usecases.uploads.sdists import ReadSdists
 from wheelyard.wheel_files.received import ReceivedFile
 
@@ -315,6 +316,7 @@ def _uploads(parts: ApiParts, prebuilds: Prebuilds) -> UploadServices:
         build_source=BuildSource(
             plan=prebuilds.advance.request_build, store=store, builds=parts.builds, read_texts=read_identity_texts
         ),
+        disown=DisownProject(store=store, patterns=OWN_PROJECTS),
         store=store,
         receive=lambda _: ReceivedFile(parts.cache_dir / "received", limit_bytes=4 << 20, check_room=lambda _: None),
         receive_seconds=60,

@@ -47,6 +47,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RequestTooLargeError: 413,
     errors.UploadRefusedError: 400,
     errors.UploadConflictError: 409,
+    errors.OwnershipHeldError: 409,
     errors.UploadInvalidError: 400,
     errors.UploadUnsupportedError: 400,
     errors.UploadTooLargeError: 413,

@@ -55,6 +55,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "promote_wheel": Scope.OPERATE,
     "delete_wheel": Scope.OPERATE,
     "check_index": Scope.OPERATE,
+    "disown_project": Scope.OPERATE,
     "put_recipe": Scope.OPERATE,
     "delete_recipe": Scope.OPERATE,
     "adopt_recipe": Scope.OPERATE,

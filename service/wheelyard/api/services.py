@@ -45,6 +45,7 @@ from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.usecases.uploads.build_source import BuildSource
+from wheelyard.usecases.uploads.disown import DisownProject
 from wheelyard.wheel_files.received import ReceivedFile
 
 
@@ -96,6 +97,7 @@ class UploadServices:
 
     bring: BringFile
     build_source: BuildSource
+    disown: DisownProject
     store: UploadStore
     receive: Callable[[str], AbstractContextManager[ReceivedFile]]
     """Makes room for a file that is about to be received from a token, by its id, within its limits."""

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from packaging.utils import canonicalize_name
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
@@ -12,6 +13,7 @@ from wheelyard.api.schemas.base import PLAIN_TEXT
 from wheelyard.api.schemas.index import (
     CheckOrder,
     ContentsView,
+    DisownedView,
     IndexedWheelView,
     IndexReportView,
     LastReportView,
@@ -184,6 +186,31 @@ async def list_projects(
 async def get_project(name: ProjectName, services: Services) -> ProjectView:
     """Return a project's releases and wheels, including yanked and deleted ones."""
     return ProjectView.of(await services.index.browse.project(name))
+
+
+@router.delete(
+    "/projects/{name}/ownership",
+    operation_id="disown_project",
+    summary="Let a project's name be asked of upstream again",
+    responses=problems(
+        INVALID_REQUEST,
+        errors.NotFoundError(kind="own project", name="pyyaml"),
+        errors.OwnershipHeldError(project="pyyaml", held_by=["the index lists pyyaml-6.0.3.tar.gz"]),
+    ),
+)
+async def disown_project(
+    name: ProjectName,
+    confirm: Annotated[str, Query(max_length=200, description="The name again.")],
+    services: Services,
+    caller: Caller,
+) -> DisownedView:
+    """Take back that an uploaded sdist made a project the organisation's own.
+
+    From then on the upstream index may be asked for the name again: by users, requests and builds. It is refused while
+    the index lists a file that was brought, or made from what was. An sdist that is uploaded later makes it own again.
+    """
+    sdists = await services.uploads.disown(name, confirm=confirm, by=caller.actor)
+    return DisownedView(project=canonicalize_name(name), sdists=sdists)
 
 
 @router.get(

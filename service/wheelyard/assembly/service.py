@@ -63,6 +63,7 @@ from wheelyard.usecases.request_build import PlanBuild, RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.uploads.bring_file import BringFile
 from wheelyard.usecases.uploads.build_source import BuildSource
+from wheelyard.usecases.uploads.disown import DisownProject
 from wheelyard.usecases.uploads.limits import UploadLimits, receive_file
 from wheelyard.usecases.uploads.sdists import ReadSdists
 from wheelyard.web.app import add_pages
@@ -175,6 +176,7 @@ def _upload_services(
         build_source=BuildSource(
             plan=prebuilds.advance.request_build, store=store, builds=builds, read_texts=read_identity_texts
         ),
+        disown=DisownProject(store=store, patterns=OwnProjects.of(settings.own_projects)),
         store=store,
         receive=lambda caller: receive_file(
             folder, limits, caller, limit_bytes=settings.limit_upload_bytes, check_room=check_room

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from wheelyard.api.schemas.files import FileView
     from wheelyard.api.schemas.index import (
         ContentsView,
+        DisownedView,
         IndexedWheelView,
         IndexReportView,
         ProjectListView,
@@ -496,6 +497,13 @@ class WheelyardClient:
 
         document = self._document("DELETE", wheel_path(filename), params={"confirm": confirm})
         return self._parse(IndexedWheelView, document)
+
+    def disown(self, project: str, *, confirm: str) -> DisownedView:
+        """Let a project's name be asked of upstream again; return the sdists that had made it own."""
+        from wheelyard.api.schemas.index import DisownedView
+
+        path = f"/v1/projects/{quote(project, safe='')}/ownership"
+        return self._parse(DisownedView, self._document("DELETE", path, params={"confirm": confirm}))
 
     def check_index(self, *, mend: bool) -> IndexReportView:
         """Compare devpi with the listed wheels and return the differences."""

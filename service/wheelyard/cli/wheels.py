@@ -11,7 +11,7 @@ from typing import Final
 from rich.text import Text
 
 from wheelyard.api.schemas.files import FileView
-from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.api.schemas.index import DisownedView, FindingView, IndexedWheelView, IndexReportView
 from wheelyard.api.schemas.sources import WheelSourcesView
 from wheelyard.cli.builds import show_events
 from wheelyard.cli.client import WheelyardClient
@@ -263,3 +263,16 @@ def _finding(finding: FindingView) -> Text:
     state, style = ("repaired", "green") if finding.mended else (str(finding.difference), "bold red")
     what = f"{finding.difference}: " if finding.mended else ""
     return Text.assemble((state, style), f"  {finding.filename}  {what}{plain_line(finding.detail)}")
+
+
+def show_disowned(done: DisownedView, *, as_json: bool) -> ExitCode:
+    """Print what follows from giving a name back to upstream."""
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return ExitCode.OK
+    console = output()
+    console.print(Text(f"{done.project}: no longer your own", style="bold"), soft_wrap=True)
+    console.print(Text(f"  it was, because of {', '.join(done.sdists)}"), soft_wrap=True)
+    console.print("  the upstream index may be asked for it again, by users, requests and builds", soft_wrap=True)
+    console.print("  an sdist that is uploaded later makes it your own again", soft_wrap=True)
+    return ExitCode.OK

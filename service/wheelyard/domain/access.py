@@ -137,6 +137,8 @@ class Action(StrEnum):
     TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an action
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an action
     FILE_UPLOADED = "file.uploaded"
+    PROJECT_DISOWNED = "project.disowned"
+    """A name that sdists had made the organisation's own may be asked of upstream again."""
     WHEEL_YANKED = "wheel.yanked"
     WHEEL_UNYANKED = "wheel.unyanked"
     WHEEL_PROMOTED = "wheel.promoted"

@@ -229,6 +229,7 @@ _LISTS: Final = {
     "campaign": "'wheelyard campaign list' lists them.",
     "token": "'wheelyard token list' lists them.",
     "recipe": "'wheelyard browse recipes' lists them.",
+    "own project": "Only a project of which an sdist was uploaded can be given back to upstream.",
     "suite": "'wheelyard builders list' lists them.",
     "image": "'wheelyard builders list' lists them.",
     "page": "Check the address.",
@@ -482,6 +483,22 @@ class OwnProjectError(CallerError):
             f"{project!r} is one of the organisation's own projects ({reason}) and is never taken from upstream.",
             "It may be required if our own index has a compatible wheel of it. Otherwise bring its sdist, or install "
             "it from the index that the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
+        )
+
+
+class OwnershipHeldError(CallerError):
+    """A project's name cannot be given back to upstream, because something of it would stay beside upstream's files."""
+
+    code = "ownership-held"
+
+    def __init__(self, *, project: str, held_by: Sequence[str]) -> None:
+        """Set the project, and what holds its name, as phrases such as ``"the index lists demo-1.0.tar.gz"``."""
+        self.project, self.held_by = project, tuple(held_by)
+        super().__init__(
+            f"{project!r} stays one of the organisation's own projects: {'; '.join(self.held_by)}.",
+            "Upstream's files must not come beside yours under one name. Delete what is listed "
+            "('wheelyard delete FILE --confirm FILE'), let open builds end or cancel them, and take the name out of "
+            "WHEELYARD_OWN_PROJECTS. Then repeat it.",
         )
 
 

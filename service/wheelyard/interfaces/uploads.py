@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from packaging.utils import NormalizedName
+
 from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.index.sdists import BroughtSdist
 from wheelyard.domain.index.uploads import NewUpload, StoredUpload, Upload, UploadFilter, UploadPage
@@ -51,6 +53,15 @@ class UploadStore(UploadBytes, Protocol):
 
         Its project is the organisation's own from then on. As ``submit``, and raises UploadConflictError too if the
         release has another sdist that was not refused, or wheels that were built from another source.
+        """
+        ...
+
+    async def disown(self, project: NormalizedName, *, by: str) -> tuple[str, ...]:
+        """Forget the sdists that made a project the organisation's own; return their names, the oldest first.
+
+        The files' history stays, and an sdist that is uploaded later makes the name own again. ``by`` is the name in
+        the audit log. Raises NotFoundError if no sdist made it own, and OwnershipHeldError while the index lists a file
+        that was brought, or made from what was, or while such a file is being built or tested.
         """
         ...
 

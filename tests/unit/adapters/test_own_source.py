@@ -132,17 +132,11 @@ async def test_nothing_is_asked_of_upstream_while_the_database_does_not_say_whos
         await source.fetch(replace(harness.bring(SDIST).as_file(), url="http://upstream.invalid/demo-1.0.tar.gz"))
 
 
-async def test_name_that_is_ours_is_not_asked_of_the_database_again(
-    harness: WheelHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_name_is_ours_as_long_as_the_database_says_so(harness: WheelHarness) -> None:
     names = OwnNames(OwnProjects(), MemorySdists(harness.state))
     assert await names.refusal_of(DEMO) is None
     harness.bring(SDIST)
-    assert await names.refusal_of(DEMO) is not None
-
-    async def never(_: MemorySdists, project: str) -> bool:
-        raise AssertionError(project)
-
-    monkeypatch.setattr(MemorySdists, "is_own", never)
     with pytest.raises(OwnProjectError):
         await names.refuse(DEMO)
+    harness.state.sdists.clear()
+    assert await names.refusal_of(DEMO) is None

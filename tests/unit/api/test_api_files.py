@@ -17,7 +17,9 @@ from tests.unit.pipeline_harness import make_wheel
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import SourceKind, Status
 from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.uploads import Upload
 from wheelyard.usecases.tokens import PREFIX, digest_secret
+from wheelyard.usecases.uploads.bring_file import BringFile
 
 NAME = "demo-1.0-py3-none-any.whl"
 WHEEL = make_wheel(NAME)
@@ -285,3 +287,30 @@ async def test_sha256_of_a_request_is_compared(harness: ApiHarness) -> None:
 async def test_upload_to_the_address_of_installers_is_told_the_right_one(harness: ApiHarness) -> None:
     answer = await harness.client.post("/simple/", data={":action": "file_upload"})
     assert "/legacy/" in assert_problem(answer, 400, "upload-invalid")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "seconds"),
+    [
+        ("poetry/2.5.1 CPython/3.13.7 Linux/6.12", 10),
+        ("Poetry/1.8", 10),
+        ("twine/6.2.0 poetry/2", 60),
+        ("uv/0.9", 60),
+        ("", 60),
+    ],
+)
+async def test_poetry_is_answered_before_it_gives_up(
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch, agent: str, seconds: float
+) -> None:
+    waited: list[float] = []
+
+    async def wait(_: BringFile, upload: Upload, *, seconds: float) -> Upload:
+        waited.append(seconds)
+        return upload
+
+    monkeypatch.setattr(BringFile, "wait", wait)
+    for operators in (60, 5):
+        uploads = replace(harness.services.uploads, wait_seconds=operators)
+        harness.app.state.services = replace(harness.services, uploads=uploads)
+        assert (await send(harness, headers={**BASIC, "User-Agent": agent})).status_code == 202
+    assert waited == [seconds, 5]

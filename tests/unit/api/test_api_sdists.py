@@ -272,3 +272,25 @@ async def test_upload_that_another_took_the_name_of_while_it_waited_is_told_as_i
     assert await harness.services.uploads.bring.wait(gone, seconds=0.05) == gone
     with pytest.raises(NotFoundError):
         await harness.services.uploads.store.find("other-1.0.tar.gz")
+
+
+async def test_operator_gives_the_name_back_to_upstream(harness: ApiHarness) -> None:
+    await bring(harness)
+    source = own_source_of(harness)
+    assert (await source.project(DEMO)).files
+    path = "/v1/projects/Demo/ownership"
+    assert_problem(await harness.client.delete(f"{path}?confirm=demo"), 422, "invalid-request")
+    assert_problem(await harness.client.delete(f"{path}?confirm=Demo"), 409, "ownership-held")
+    while builds := await queued(harness):
+        for one in builds:
+            await end(harness, one, Outcome(status=Status.FAILED, failure=sample_failure()))
+    answer = await harness.client.delete(f"{path}?confirm=Demo")
+    assert (answer.status_code, answer.json()) == (200, {"project": "demo", "sdists": [SDIST]})
+    assert await source._names.refusal_of(DEMO) is None
+    assert_problem(await harness.client.delete(f"{path}?confirm=Demo"), 404, "not-found")
+
+
+async def test_name_of_an_operators_pattern_stays_own(harness: ApiHarness) -> None:
+    answer = await harness.client.delete("/v1/projects/acme-codec/ownership?confirm=acme-codec")
+    assert_problem(answer, 409, "ownership-held")
+    assert "WHEELYARD_OWN_PROJECTS has the pattern 'acme-*'" in answer.json()["detail"]

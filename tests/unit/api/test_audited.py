@@ -108,6 +108,12 @@ async def bring(harness: WebHarness) -> str:
     return BROUGHT
 
 
+async def disown(harness: WebHarness) -> str:
+    WheelHarness(state=harness.api.state).bring("demo-1.0.tar.gz")
+    await ask(harness, "DELETE", "/v1/projects/demo/ownership?confirm=demo")
+    return "demo"
+
+
 async def send_folder(harness: WebHarness) -> str:
     content = packed({"pyproject.toml": b'[project]\nname = "demo"\nversion = "1.2"\n'})
     answer = await harness.api.client.post("/v1/builds/local?kind=folder&name=demo", content=content)
@@ -173,6 +179,7 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/wheels/{filename}/unyank"): (on_wheel(OFFERED, "POST", "/unyank"), "wheel.unyanked"),
     ("post", "/v1/wheels/{filename}/promote"): (on_wheel(STAGED, "POST", "/promote"), "wheel.promoted"),
     ("delete", "/v1/wheels/{filename}"): (on_wheel(OFFERED, "DELETE", f"?confirm={OFFERED}"), "wheel.deleted"),
+    ("delete", "/v1/projects/{name}/ownership"): (disown, "project.disowned"),
     ("post", "/v1/index/check"): (mend, "wheel.mended"),
     ("put", "/v1/recipes/{name}"): (store_recipe, "recipe.saved"),
     ("delete", "/v1/recipes/{name}"): (remove_recipe, "recipe.removed"),

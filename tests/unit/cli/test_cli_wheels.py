@@ -7,9 +7,9 @@ import pytest
 from tests.unit.cli_harness import client_of
 from tests.unit.wheel_harness import WheelHarness
 
-from wheelyard.api.schemas.index import IndexedWheelView
+from wheelyard.api.schemas.index import DisownedView, IndexedWheelView
 from wheelyard.cli.problem import ExitCode
-from wheelyard.cli.wheels import list_wheels, report_check, show_wheel
+from wheelyard.cli.wheels import list_wheels, report_check, show_disowned, show_wheel
 
 WHEEL = "demo-1.0-1-py3-none-any.whl"
 
@@ -88,3 +88,24 @@ def test_check_ends_well_only_if_nothing_is_left(
     captured = capsys.readouterr()
     assert ("repaired" in captured.out, WHEEL in captured.out) == (mended, True)
     assert "1 wheels listed, 0 files on devpi, 1 differences" in captured.err
+
+
+def test_name_is_given_back_to_upstream_with_what_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json={"project": "demo", "sdists": ["demo-1.0.tar.gz"]})
+
+    done = client_of(answer).disown("demo", confirm="demo")
+    assert done == DisownedView(project="demo", sdists=("demo-1.0.tar.gz",))
+    assert [(one.method, one.url.path, one.url.params["confirm"]) for one in asked] == [
+        ("DELETE", "/v1/projects/demo/ownership", "demo")
+    ]
+    assert show_disowned(done, as_json=False) is ExitCode.OK
+    assert show_disowned(done, as_json=True) is ExitCode.OK
+    people, _, programs = capsys.readouterr().out.partition("{")
+    assert "demo: no longer your own" in people
+    assert "it was, because of demo-1.0.tar.gz" in people
+    assert "the upstream index may be asked for it again" in people
+    assert json.loads("{" + programs)["project"] == "demo"

@@ -1,14 +1,14 @@
 """The page of uploads: who may use it, what it takes and refuses, and the story that it tells of each file."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from packaging.utils import canonicalize_name
-from tests.contract.samples import sample_failure
+from tests.contract.samples import TARGET, sample_failure
 from tests.contract.sdist_upload_contract import built
 from tests.unit.api.test_api_sdists import end, publisher, queued
 from tests.unit.pipeline_harness import pack_wheel
@@ -16,6 +16,7 @@ from tests.unit.sdist_files import SDIST, pack_sdist
 from tests.unit.web.test_web_brought import NAME, bring, publish, refuse, wheel, words
 from tests.unit.web_harness import SeenPage, WebHarness, web_harness
 
+from wheelyard.api.schemas.files import MOST_TARGETS
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Proof, Stage, Status
 from wheelyard.domain.builds.records import Outcome
@@ -41,10 +42,15 @@ async def sign_in_as(harness: WebHarness, scope: Scope, *publishes: str) -> None
     await harness.sign_in(secret)
 
 
-async def send(harness: WebHarness, *files: tuple[str, bytes], csrf: str | None = None) -> httpx.Response:
+async def send(
+    harness: WebHarness,
+    *files: tuple[str, bytes],
+    csrf: str | None = None,
+    fields: Mapping[str, list[str]] | None = None,
+) -> httpx.Response:
     csrf = (await harness.see("/upload")).csrf if csrf is None else csrf
     parts = [("content", (name, content, "application/octet-stream")) for name, content in files]
-    return await harness.browser.post("/upload", data={"csrf_token": csrf}, files=parts)
+    return await harness.browser.post("/upload", data={"csrf_token": csrf, **(fields or {})}, files=parts)
 
 
 async def stored(harness: WebHarness) -> list[str]:
@@ -307,3 +313,37 @@ async def test_story_of_an_sdist_without_a_wheel_says_why_it_was_refused(harness
     assert "built failed" in text
     assert "listed not reached" in text
     assert sample_failure().summary in text
+
+
+async def test_sdist_is_built_for_the_chosen_targets_and_a_refusal_keeps_the_choice(harness: WebHarness) -> None:
+    page = await harness.see("/upload")
+    targets = harness.api.services.request_build.targets()
+    assert {box["value"] for box in page.find("input", name="pythons")} == {target.python for target in targets}
+    assert {box["value"] for box in page.find("input", name="platforms")} == {target.platform for target in targets}
+    assert not any("checked" in box for box in page.find("input", type="checkbox"))
+    assert "open" not in page.find("details", id="targets")[0]
+    chosen = {"pythons": ["3.13"], "platforms": [TARGET.platform]}
+    page = seen(await send(harness, (SDIST, pack_sdist()), ("notes.txt", b"x"), fields=chosen))
+    checked = [box["value"] for box in page.find("input", type="checkbox") if "checked" in box]
+    assert checked == ["3.13", TARGET.platform]
+    assert "open" in page.find("details", id="targets")[0]
+    (build,) = await queued(harness.api)
+    assert build.order.target == TARGET
+    upload = await harness.api.services.uploads.store.find(SDIST)
+    assert upload.sdist is not None
+    assert upload.sdist.open_targets == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"pythons": ["2.7"]}, "2.7"),
+        ({"platforms": ["manylinux_2_5_x86_64"]}, "manylinux_2_5_x86_64"),
+        ({"pythons": ["3.13"] * (MOST_TARGETS + 1)}, f"{MOST_TARGETS} are allowed"),
+    ],
+)
+async def test_target_that_there_is_not_is_refused(
+    harness: WebHarness, fields: dict[str, list[str]], problem: str
+) -> None:
+    assert problem in words(seen(await send(harness, (SDIST, pack_sdist()), fields=fields)))
+    assert await stored(harness) == []

@@ -21,13 +21,12 @@ FetchFile = Callable[[IndexFile], Awaitable[Path]]
 class OwnNames:
     """The names that upstream is never asked for: the operator's patterns, and projects of which an sdist was brought.
 
-    A name stays own, so each is asked of the database until it is, and then never again.
+    The database is asked each time, because an operator can give a name back to upstream.
     """
 
     def __init__(self, patterns: OwnProjects, sdists: SdistStore | None = None) -> None:
         self._patterns = patterns
         self._sdists = sdists
-        self._brought: set[NormalizedName] = set()
 
     async def refusal_of(self, project: NormalizedName) -> OwnProjectError | None:
         """Return the error for a name that is the organisation's own; None for others.
@@ -36,9 +35,8 @@ class OwnNames:
         """
         if (refusal := self._patterns.refusal_of(project)) is not None:
             return refusal
-        if project not in self._brought and self._sdists is not None and await self._sdists.is_own(project):
-            self._brought.add(project)
-        return OwnProjectError(project=project, pattern=None) if project in self._brought else None
+        is_own = self._sdists is not None and await self._sdists.is_own(project)
+        return OwnProjectError(project=project, pattern=None) if is_own else None
 
     async def refuse(self, project: NormalizedName) -> None:
         """Raise OwnProjectError if the name is the organisation's own."""

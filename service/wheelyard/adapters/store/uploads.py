@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from packaging.utils import NormalizedName
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
@@ -14,10 +15,10 @@ from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.rows import Row, built_wheel_of, failure_of, readable, reading
 from wheelyard.adapters.store.wheels import record_sdist, replace_sdist, wheels_of_sdist
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
-from wheelyard.domain.builds.audit_entries import upload_of
+from wheelyard.domain.builds.audit_entries import disowning_of, upload_of
 from wheelyard.domain.builds.build import BuildOrder, Failure, Status
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.sdists import BroughtSdist
+from wheelyard.domain.index.sdists import SCHEME, BroughtSdist
 from wheelyard.domain.index.uploads import (
     NewUpload,
     SdistWheels,
@@ -26,6 +27,7 @@ from wheelyard.domain.index.uploads import (
     UploadFilter,
     UploadPage,
     UploadState,
+    check_unheld,
 )
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.domain.trace import NO_TRACE, Trace
@@ -89,6 +91,23 @@ _DISCARD: Final = b"""
 delete from brought_chunks where file_id = %(id)s and not exists (select from brought_files where id = %(id)s)
   and not exists (select from builds where sdist->>'kind' = 'local' and sdist->>'url' = 'upload:' || %(id)s::text)
 """
+_MOST_HELD: Final = 20
+# An sdist that is stored while its project is disowned waits for the end of that, and makes the name own again.
+_HOLD_NAME: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard own ' || %(project)s, 0))"
+_DISOWN: Final = b"""
+with gone as (delete from sdists where project = %(project)s returning filename, sequence)
+select filename from gone order by sequence
+"""
+_LISTED_OWN: Final = f"""
+select w.filename from wheels w left join builds m on m.id = w.build_id
+where w.project = %(project)s and w.deleted_at is null
+  and (w.origin = 'brought' or starts_with(m.sdist->>'url', '{SCHEME}:'))
+order by w.sequence limit {_MOST_HELD}
+"""  # noqa: S608  (constants)
+_OPEN_OWN: Final = f"""
+select f.filename from brought_files f where f.project = %(project)s and {_IS_OPEN}
+order by f.sequence limit {_MOST_HELD}
+"""  # noqa: S608  (constants)
 _OPEN_BYTES: Final = b"""
 select coalesce(sum(f.size_bytes), 0)::bigint as size from (
     select f.size_bytes, f.uploaded_by from builds b join brought_files f on f.build_id = b.id
@@ -204,6 +223,7 @@ class PostgresUploads(PostgresUploadBytes):
 
         async def order_wheels(connection: Connection) -> _Followed:
             await self._prebuilds.create_on(connection, request)
+            await connection.execute(_HOLD_NAME, {"project": sdist.project})
             await _put_sdist(connection, replace(sdist, request_id=request.id))
             return _Followed(request_id=request.id)
 
@@ -225,6 +245,23 @@ class PostgresUploads(PostgresUploadBytes):
         """Delete the parts of a file that has no row."""
         async with self._database.transaction() as connection:
             await connection.execute(_DISCARD, {"id": file_id})
+
+    async def disown(self, project: NormalizedName, *, by: str) -> tuple[str, ...]:
+        """Delete the rows of a project's sdists; what holds the name is looked at after that, and undoes it."""
+        name = {"project": project}
+        async with self._database.transaction() as connection:
+            await connection.execute(_HOLD_NAME, name)
+            gone = await (await connection.execute(_DISOWN, name)).fetchall()
+            if not gone:
+                raise NotFoundError(kind="own project", name=project)
+            listed = await (await connection.execute(_LISTED_OWN.encode(), name)).fetchall()
+            opened = await (await connection.execute(_OPEN_OWN.encode(), name)).fetchall()
+            check_unheld(
+                project, listed=[row["filename"] for row in listed], opened=[row["filename"] for row in opened]
+            )
+            sdists = tuple(str(row["filename"]) for row in gone)
+            await record_change(connection, disowning_of(project, sdists, by))
+        return sdists
 
     async def _submit(self, connection: Connection, upload: NewUpload, order: _Order) -> StoredUpload:
         await check_token(connection, upload.token_id)

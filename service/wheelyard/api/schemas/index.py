@@ -228,6 +228,15 @@ class ReleaseView(View):
     """Newest upload first, including deleted files. `kind` tells an sdist from the wheels."""
 
 
+class DisownedView(View):
+    """A project whose name may be asked of upstream again."""
+
+    project: str
+    """Its name, normalised."""
+    sdists: tuple[str, ...]
+    """The uploaded sdists that had made it the organisation's own, the oldest first."""
+
+
 class ProjectView(View):
     """A project with all of its published files."""
 

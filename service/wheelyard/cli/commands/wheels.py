@@ -11,7 +11,9 @@ from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platf
 
 WheelName = Annotated[str, typer.Argument(metavar="FILE", help="The wheel's file name, from 'wheelyard wheels'.")]
 
-index_app = typer.Typer(no_args_is_help=True, help="Check the index that wheels are installed from.")
+index_app = typer.Typer(
+    no_args_is_help=True, help="Check the index that wheels are installed from, and whose its names are."
+)
 
 
 def wheels(
@@ -192,3 +194,28 @@ def check(
 
     with open_client(url) as client:
         raise typer.Exit(report_check(client.check_index(mend=mend), as_json=as_json))
+
+
+@index_app.command("disown")
+def disown(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="A project that an uploaded sdist made your own.")],
+    *,
+    confirm: Annotated[str, typer.Option("--confirm", metavar="PROJECT", help="The name again.")],
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Let a project's name be asked of the upstream index again.
+
+    An uploaded sdist makes its project your own, so that upstream is never asked for it. This takes it back, for a
+    name that was uploaded by mistake. It is refused while the index lists a file that was uploaded, or built from one:
+    upstream's files must not come beside yours under one name.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard index disown PROJECT --confirm PROJECT
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.wheels import show_disowned
+
+    with open_client(url) as client:
+        raise typer.Exit(show_disowned(client.disown(project, confirm=confirm), as_json=as_json))

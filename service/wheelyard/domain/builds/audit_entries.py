@@ -1,5 +1,8 @@
 """The changes that stores write into the audit log."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Build, BuildOrder
 from wheelyard.domain.builds.records import Token
@@ -7,6 +10,8 @@ from wheelyard.domain.index.check import Difference
 from wheelyard.domain.index.uploads import NewUpload
 from wheelyard.domain.prebuilds.prebuild import Prebuild
 from wheelyard.domain.recipes.revision import RecipeRevision
+
+_SHOWN_SDISTS: Final = 20
 
 
 def creation_of(token: Token, by: str) -> Change:
@@ -36,6 +41,12 @@ def upload_of(upload: NewUpload, *, build_id: str | None = None, request_id: str
     details = {"project": upload.project, "sha256": upload.sha256}
     details |= {name: value for name, value in followed.items() if value is not None}
     return Change(actor=upload.uploaded_by, action=Action.FILE_UPLOADED, object=upload.filename, details=details)
+
+
+def disowning_of(project: str, sdists: Sequence[str], by: str) -> Change:
+    """Return the audit entry of a name that sdists had made the organisation's own, and that is no longer."""
+    shown = [*sdists[:_SHOWN_SDISTS], *([f"{more} more"] if (more := len(sdists) - _SHOWN_SDISTS) > 0 else [])]
+    return Change(actor=by, action=Action.PROJECT_DISOWNED, object=project, details={"sdists": ", ".join(shown)})
 
 
 def retry_of(build: Build, by: str) -> Change:

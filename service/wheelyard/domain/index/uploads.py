@@ -1,13 +1,13 @@
 """Files that others bring: what their senders claim, and where each one stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from wheelyard.domain.builds.build import Build, Failure, Status, Wheel
-from wheelyard.errors import UploadConflictError
+from wheelyard.errors import OwnershipHeldError, UploadConflictError
 
 UPLOAD_SCHEME: Final = "upload"
 """The scheme of the URL of a brought file's bytes, before the file's id."""
@@ -179,3 +179,24 @@ class UploadPage:
 
     uploads: tuple[Upload, ...]
     next_before: str | None
+
+
+def check_unheld(project: str, *, listed: Sequence[str], opened: Sequence[str]) -> None:
+    """Raise OwnershipHeldError if upstream's files could come beside our own under a project's name.
+
+    Installers choose by the version alone, so whoever uploads a higher one upstream would be installed instead of ours.
+
+    Args:
+        project: The project, whose name upstream may be asked for again.
+        listed: Files that the index lists and that were brought, or made from what was brought.
+        opened: Brought files that may still be listed, because they are being built or tested.
+    """
+    if held_by := tuple(_holders(listed, opened)):
+        raise OwnershipHeldError(project=project, held_by=held_by)
+
+
+def _holders(listed: Sequence[str], opened: Sequence[str]) -> Iterator[str]:
+    if listed:
+        yield f"the index lists {', '.join(listed)}"
+    if opened:
+        yield f"{', '.join(opened)} is being built or tested"

@@ -290,7 +290,7 @@ function enableUpload(form) {
     const request = new XMLHttpRequest();
     const bar = row.querySelector("progress");
     const body = new FormData();
-    for (const field of form.querySelectorAll("input[type=hidden]")) body.append(field.name, field.value);
+    for (const field of form.querySelectorAll("input[type=hidden], input:checked")) body.append(field.name, field.value);
     body.append("content", file);
     request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; });
     request.upload.addEventListener("load", () => show(row, "being checked"));

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -13,11 +13,13 @@ from fastapi.responses import RedirectResponse
 from packaging.utils import canonicalize_name
 
 from wheelyard.api.authentication import CSRF_FIELD
+from wheelyard.api.schemas.files import MOST_TARGETS
 from wheelyard.api.uploads.receive import UploadForm, arriving, receive_files
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.healing.findings import Finding
 from wheelyard.domain.healing.wheel_claims import claim_findings
 from wheelyard.domain.index.uploads import Upload, UploadFilter, UploadState
+from wheelyard.domain.prebuilds.sdists import ALL_TARGETS, NamedTargets
 from wheelyard.errors import (
     CallerError,
     InvalidRequestError,
@@ -30,6 +32,7 @@ from wheelyard.errors import (
 from wheelyard.usecases.uploads.bring_file import UploadClaims
 from wheelyard.web.builds import read_before
 from wheelyard.web.context import PageContext
+from wheelyard.web.matrix import pythons_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.uploads.story import Story, tell_upload
 from wheelyard.wheel_files.received import ReceivedFile
@@ -61,6 +64,8 @@ class _Sent:
 
     files: list[tuple[str, ReceivedFile]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    targets: NamedTargets = ALL_TARGETS
+    """What an sdist among them is to be built for."""
 
     def __len__(self) -> int:
         return len(self.files) + len(self.refusals)
@@ -80,15 +85,14 @@ async def send_files(context: PageContext) -> Page | Response:
             sent = await _receive(context, opened)
         except (CallerError, ProjectError) as error:
             return await _uploads_page(context, refusals=[Refusal(filename="", error=error)])
+        claims = UploadClaims(targets=sent.targets)
         for filename, file in sent.files:
             try:
-                await context.services.uploads.bring(
-                    file, filename, UploadClaims(), by=context.token, trace=context.trace
-                )
+                await context.services.uploads.bring(file, filename, claims, by=context.token, trace=context.trace)
             except (CallerError, ProjectError) as error:
                 sent.refusals.append(Refusal(filename=filename, error=error))
     if sent.refusals:
-        return await _uploads_page(context, refusals=sent.refusals)
+        return await _uploads_page(context, refusals=sent.refusals, chosen=sent.targets)
     return RedirectResponse("/upload", status_code=303)
 
 
@@ -96,7 +100,7 @@ async def _receive(context: PageContext, opened: contextlib.ExitStack) -> _Sent:
     """Write the form's files to disk, after its CSRF token was checked; those that may not come are not kept.
 
     Raises:
-        InvalidRequestError: the form is of another session, has no file or too many.
+        InvalidRequestError: the form is of another session, has no file, or too many files or targets.
         UploadInvalidError, UploadTooLargeError, DiskFullError: as for the API.
     """
     uploads, sent = context.services.uploads, _Sent()
@@ -124,10 +128,15 @@ async def _receive(context: PageContext, opened: contextlib.ExitStack) -> _Sent:
     context.check_csrf(form.one(CSRF_FIELD))
     if not len(sent):
         raise InvalidRequestError(problems=["choose a file"])
+    sent.targets = NamedTargets(
+        pythons=form.several("pythons", most=MOST_TARGETS), platforms=form.several("platforms", most=MOST_TARGETS)
+    )
     return sent
 
 
-async def _uploads_page(context: PageContext, *, refusals: Sequence[Refusal] = ()) -> Page:
+async def _uploads_page(
+    context: PageContext, *, refusals: Sequence[Refusal] = (), chosen: NamedTargets = ALL_TARGETS
+) -> Page:
     project = canonicalize_name(context.asked("project")[:200])
     shows_all = context.session is None or bool(project) or context.asked("by") == "all"
     before = read_before(context.asked("before"), what="a file")
@@ -144,6 +153,7 @@ async def _uploads_page(context: PageContext, *, refusals: Sequence[Refusal] = (
         "refusals": refusals,
         "limit_bytes": context.services.uploads.limit_bytes,
         "most_files": _MOST_FILES,
+        **_target_values(context, chosen),
         "project": project,
         "shows_all": shows_all,
         "first_page": f"/upload?{urlencode(kept)}" if before else "",
@@ -151,6 +161,18 @@ async def _uploads_page(context: PageContext, *, refusals: Sequence[Refusal] = (
     }
     status = _REFUSED if refusals else 200
     return Page(template="upload.html", title="Upload", values=values, status=status)
+
+
+def _target_values(context: PageContext, chosen: NamedTargets) -> Mapping[str, object]:
+    """Return what an sdist can be built for, and what is chosen of it."""
+    plan = context.services.request_build
+    targets = plan.targets()
+    return {
+        "pythons": pythons_of(targets),
+        "platforms": tuple(dict.fromkeys(target.platform for target in targets)),
+        "had": frozenset(target.python for target in plan.reachable_targets()),
+        "chosen": chosen,
+    }
 
 
 def _kept(project: str, *, shows_all: bool) -> Iterator[tuple[str, str]]:
