@@ -22,16 +22,16 @@ from wheelyard.errors import EngineCommandError
 _SCRIPT: Final = "optimise_python.sh"
 _GIVEN: Final = ("compile_python.sh", "probes/compare_pythons.py")
 _EXCERPT_LINES: Final = 20
-_JOBS: Final = 4
-"""Processes at most, so that the limit of memory holds for any number of processors."""
+_JOBS: Final = 2
+"""Processes at most, so that the limit of memory holds for any number of processors: each may link a whole program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
     """What a compilation may take of its host."""
 
-    memory_bytes: int = 3 << 30
-    """Linking takes about half of it."""
+    memory_bytes: int = 6 << 30
+    """Two programs are linked at once, and each takes 1.5 GiB in the compiler and as much in the assembler."""
     seconds: int = 4 * 3600
     """It takes a quarter of an hour on two free processors; at the lowest priority it may take much longer."""
     is_background: bool = True
