@@ -105,6 +105,7 @@ class SuiteArchivesContract:
         assert await archives.version(*KEY, "libfftw4-dev") is None
 
     async def test_source_package_has_the_files_of_its_version(self, archives: SuiteArchives) -> None:
+        await archives.find(*KEY, HEADER)
         found = await archives.source(*KEY, SourcePackage(name="fftw3", version="3.3.10-1"))
         assert found is not None
         assert {one.name.rpartition(".")[2] for one in found.files} >= {"dsc"}

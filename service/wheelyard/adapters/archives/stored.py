@@ -103,20 +103,21 @@ class StoredArchives:
     async def source(self, suite: str, architecture: str, package: SourcePackage) -> SourcePackage | None:
         """Return a source package with its files; None if the archive does not have this version.
 
-        The index may be older than an image with a newer version, so one that is missing has the archive read anew.
-        An archive that could not be read rests for a while, because each build asks. Raises as ``find`` does.
+        No build waits for sources: an archive that nobody has read yet is only asked for, and so is one whose index is
+        older than an image with a newer version.
+
+        Raises:
+            ArchiveNotReadError: Nobody has read the archive yet.
+            NotFoundError: There is no such suite for this architecture.
+            OperatorError: The index cannot be had now.
         """
-        if self._clock() - self._failed.get((suite, architecture), -_PAUSE_SECONDS) < _PAUSE_SECONDS:
-            raise ArchiveNotReadError(suite=suite, architecture=architecture)
-        try:
-            found = (await self._index(suite, architecture)).find_source(package.name, package.version)
-        except ArchiveNotReadError:
-            raise
-        except OperatorError:
-            self._failed[suite, architecture] = self._clock()
-            raise
+        self._check_suite(suite, architecture)
         stored = await self._store.look_up(suite, architecture)
-        if found is None and stored is not None and self._now() - stored.read_at > _OLD_FOR_SOURCES:
+        if stored is None:
+            await self._store.ask_for(suite, architecture)
+            raise ArchiveNotReadError(suite=suite, architecture=architecture)
+        found = (await self._index(suite, architecture)).find_source(package.name, package.version)
+        if found is None and self._now() - stored.read_at > _OLD_FOR_SOURCES:
             await self._store.ask_for(suite, architecture)
         return found
 
