@@ -242,11 +242,12 @@ class Settings(BaseSettings):
     """Interval at which a worker checks its host's images for security updates and rebuilds outdated ones; 0 is never.
     An old image stays in use until the new one is complete."""
 
-    optimised_python: OptimisedMode = OptimisedMode.BACKGROUND
+    optimised_python: OptimisedMode = OptimisedMode.OFF
     """When Pythons are compiled again with profile-guided and link-time optimisation, so that builders and runtimes are
     faster. The first wheel is made with the quickly compiled one. ``background``: a worker that had no build for two
     minutes compiles at the lowest priority, and the result takes over when its tests pass. ``now``: the first wheel
-    waits for it. ``off``: only ``wheelyard builders build --optimised`` compiles. Wheels are the same in any case."""
+    waits for it. ``off``: only ``wheelyard builders build --optimised`` compiles; the default until it has run through
+    on more machines. Wheels are the same in any case."""
 
     environment_budget_bytes: Annotated[int, Field(ge=0)] = 20 * _GIB
     """Total disk space on a host for images with toolchains or with recipes' system packages. The least recently used

@@ -62,8 +62,8 @@ def build(
 ) -> None:
     """Make a suite's builder image and runtime image, if they are missing.
 
-    A build makes the images that it needs by itself. This command shows the whole output. Workers optimise Pythons by
-    themselves: see WHEELYARD_OPTIMISED_PYTHON. A compilation that failed is tried again with --optimised.
+    A build makes the images that it needs by itself. This command shows the whole output. Workers can optimise Pythons
+    by themselves: see WHEELYARD_OPTIMISED_PYTHON. A compilation that failed is tried again with --optimised.
 
     \b
     [bold]Example[/bold]
