@@ -246,7 +246,8 @@ def _certificate(der: bytes, authority: Authority) -> tuple[x509.Certificate, x5
         raise CheckError(f"The signing certificate cannot be read: {error}") from error
     if constraints.ca or ExtendedKeyUsageOID.CODE_SIGNING not in usage:
         raise CheckError("The certificate is not one for signing files.")
-    if leaf.public_bytes(Encoding.DER) != der:
+    # The octet before the signature counts the bits at its end that do not belong to it. Only 0 is what was issued.
+    if leaf.public_bytes(Encoding.DER) != der or not der.endswith(b"\0" + leaf.signature):
         raise CheckError("The signing certificate has bytes that do not belong to it.")
     _check_period(leaf, issuer)
     for revoked in authority.revoked:

@@ -101,6 +101,25 @@ def test_each_byte_of_the_certificate_matters(signed: Signed) -> None:
         assert "certificate" in result.facts[0], result.facts
 
 
+async def test_unused_bits_of_the_certificates_signature_are_none(signed: Signed) -> None:
+    """A signature that ends with zero bits could be said to end before them, and would still be the same."""
+    for _ in range(500):
+        key = await new_key(signed.authority)
+        document = json.loads(sign(key))
+        attestations = document["attestation_bundles"][0]["attestations"]
+        whole = base64.b64decode(attestations[0]["verification_material"]["certificate"])
+        signature = x509.load_der_x509_certificate(whole).signature
+        if signature[-1] & 0b1111 == 0:
+            break
+    changed = bytearray(whole)
+    changed[-len(signature) - 1] = 4
+    assert signed.check(json.dumps(document).encode()).holds
+    for one in attestations:
+        one["verification_material"]["certificate"] = base64.b64encode(bytes(changed)).decode()
+    result = signed.check(json.dumps(document).encode())
+    assert result.facts == ("The signing certificate has bytes that do not belong to it.",)
+
+
 @pytest.mark.parametrize("position", range(0, len(BYTES), 5))
 def test_changed_wheel_is_named(signed: Signed, position: int) -> None:
     changed = bytearray(BYTES)
