@@ -74,7 +74,7 @@ test-images: setup ## Make a runtime image twice and compile Python twice, compa
 	@$(VENV)/pytest tests/integration/test_image_content.py tests/integration/test_image_refresh.py -m "slow_images or not slow_images"
 
 .PHONY: test-signing
-test-signing: setup ## Read attestations with PyPI's models, and sign with a PKCS#11 token if softhsm2 and opensc are there
+test-signing: setup ## Read attestations with PyPI's models, and sign with a PKCS#11 token (needs softhsm2 and opensc)
 	@$(VENV)/pytest tests/integration/test_signing.py -m "slow_signing or not slow_signing"
 
 .PHONY: test-pythons

@@ -226,19 +226,12 @@ async def nginx(folder: Path, program: str) -> AsyncIterator[Server]:
     )
     (root / "simple" / PROJECT / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
     (root / "files").symlink_to(folder / "wheels")
-    temporary = "".join(
-        f"{kind}_temp_path {root}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (root / "nginx.conf").write_text(
-        f"user root; worker_processes 2; daemon off; pid {root}/pid; error_log {root}/error.log;\n"
-        "events {}\n"
-        f"http {{ access_log off; sendfile on; keepalive_requests 1000000; {temporary}\n"
-        f"server {{ listen 127.0.0.1:{port}; root {root}; default_type application/octet-stream; }} }}\n"
+    http = (
+        "access_log off; sendfile on; keepalive_requests 1000000;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {root}; default_type application/octet-stream; }}"
     )
     url = f"http://127.0.0.1:{port}"
-    with child(
-        [program, "-p", str(root), "-e", f"{root}/error.log", "-c", f"{root}/nginx.conf"], dict(os.environ)
-    ) as pid:
+    with nginx_process(root, http, program) as pid:
         await until_answered(f"{url}/simple/{PROJECT}/")
         found = addresses(f"{url}/simple/{PROJECT}/", f"{url}/files")
         yield Server(name="nginx", addresses=found, roots=(pid,))
@@ -262,19 +255,26 @@ async def behind_nginx(
         ):
             assert old in shipped
             shipped = shipped.replace(old, new)
-        temporary = "".join(
-            f"{kind}_temp_path {root}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (root / "nginx.conf").write_text(
-            f"user root; worker_processes 2; daemon off; pid {root}/pid; error_log {root}/error.log;\n"
-            f"events {{}}\nhttp {{ {temporary}\n{shipped} }}\n"
-        )
         url = f"http://127.0.0.1:{port}"
-        command = [program, "-p", str(root), "-e", f"{root}/error.log", "-c", f"{root}/nginx.conf"]
-        with child(command, dict(os.environ)) as pid:
+        with nginx_process(root, shipped, program) as pid:
             await until_answered(f"{url}/healthz")
             found = addresses(f"{url}/simple/{PROJECT}/", f"{url}/files")
             yield Server(name="ours+nginx", addresses=found, roots=(pid, *ours.roots))
+
+
+@contextlib.contextmanager
+def nginx_process(root: Path, http: str, program: str) -> Iterator[int]:
+    """Run nginx with this text in its block ``http``, and all its files below a folder; yield its process id."""
+    temporary = "".join(
+        f"{kind}_temp_path {root}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (root / "nginx.conf").write_text(
+        f"user root; worker_processes 2; daemon off; pid {root}/pid; error_log {root}/error.log;\n"
+        f"events {{}}\nhttp {{ {temporary}\n{http} }}\n"
+    )
+    command = [program, "-p", str(root), "-e", f"{root}/error.log", "-c", f"{root}/nginx.conf"]
+    with child(command, dict(os.environ)) as pid:
+        yield pid
 
 
 def free_port() -> int:

@@ -199,15 +199,13 @@ async def test_attestations_are_read_by_the_models_of_pypi(tmp_path: Path) -> No
 
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-NEEDS_TOKEN = pytest.mark.skipif(
-    not MODULE.exists() or shutil.which("pkcs11-tool") is None, reason="needs softhsm2 and opensc"
-)
 
 
 @pytest.mark.slow_signing
-@NEEDS_TOKEN
 async def test_key_in_a_pkcs11_token_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command of docs/operate.md, with a key that never leaves SoftHSM."""
+    assert shutil.which("softhsm2-util"), "install softhsm2"
+    assert shutil.which("pkcs11-tool"), "install opensc"
     (tmp_path / "tokens").mkdir()
     (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
     monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))

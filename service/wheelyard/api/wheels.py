@@ -93,7 +93,8 @@ async def list_wheel_files(filename: WheelFilename, services: Services) -> Conte
 async def list_wheel_sources(filename: WheelFilename, services: Services, links: Links) -> WheelSourcesView:
     """Return the exact sources of a wheel: its sdist, source packages and crates, with addresses and hashes.
 
-    Source packages are those of the signed archive index at the time of the build. `wheelyard sources` fetches all.
+    Source packages are those of the signed archive index when it was repaired, or of today's if nobody had read the
+    index then. `wheelyard sources` fetches all.
     """
     browse = services.index.browse
     found = await find_sources(browse, services.builds, services.archives, filename)

@@ -81,8 +81,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     logs, workers = PostgresLogs(database), PostgresFleet(database)
     folders = recipe_registry(parts)
     await fetch_first(folders)
-    suites = known_suites(parts.catalogue)
-    recipes = StoredRecipes(recipe_store := PostgresRecipes(database), folders, suites=suites)
+    recipes = StoredRecipes(PostgresRecipes(database), folders, suites=known_suites(parts.catalogue))
     await recipes.refresh()
     facts = await builder_facts(parts)
     reach = FollowReach(workers.list_engines, wait_seconds=FIRST_REPORT_SECONDS if builds_here else 0)
@@ -121,18 +120,15 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
             queue=PostgresQueue(database, queue), workers=workers, builds=builds, now=lambda: datetime.now(UTC)
         ),
         recipes=recipes,
-        manage_recipes=ManageRecipes(
-            store=recipe_store,
-            registry=recipes,
-            refresh=recipes.refresh,
-            builds=builds,
-            plan=request_build,
-            parsers=backends.parsers,
-            suites=suites,
-        ),
-        upkeep=lambda: _keep_up_and_sign(
-            _keep_up(settings, folders, recipes, supply, sdists, reach=reach),
-            issue_and_attest(settings, database, builds, authority, f"{worker_name(settings)}-api"),
+        manage_recipes=_manage_recipes(backends, recipes, builds=builds, plan=request_build),
+        upkeep=lambda: _keep_up(
+            settings,
+            folders,
+            recipes,
+            supply,
+            sdists,
+            reach=reach,
+            signing=issue_and_attest(settings, database, builds, authority, f"{worker_name(settings)}-api"),
         ),
         default_target=lambda: _default_target(settings, request_build),
         readiness=_readiness(backends, builds, builds_here=builds_here),
@@ -143,6 +139,20 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         image_content=image_reader(parts) if builds_here else None,
         workers=workers,
         archives=suite_archives(parts, database, reads=False),
+    )
+
+
+def _manage_recipes(
+    backends: Backends, recipes: StoredRecipes, *, builds: PostgresBuilds, plan: RequestBuild
+) -> ManageRecipes:
+    return ManageRecipes(
+        store=PostgresRecipes(backends.database),
+        registry=recipes,
+        refresh=recipes.refresh,
+        builds=builds,
+        plan=plan,
+        parsers=backends.parsers,
+        suites=known_suites(backends.parts.catalogue),
     )
 
 
@@ -268,17 +278,13 @@ async def _keep_up(  # noqa: PLR0913  (each is one kind of background work)
     sdists: PublishSdists,
     *,
     reach: FollowReach,
+    signing: Coroutine[Any, Any, None],
 ) -> None:
-    """Run the API's background work: update recipes, request missing releases, publish brought sdists."""
+    """Run the API's background work: update recipes, request missing releases, publish brought sdists, sign files."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(repeat("recipes", folders.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(repeat("stored-recipes", recipes.follow, seconds=1.0))
         tasks.create_task(repeat("reach", reach.look, seconds=LOOK_SECONDS))
         tasks.create_task(repeat("sdists", sdists.once, seconds=_SDISTS_SECONDS))
         tasks.create_task(supply.run())
-
-
-async def _keep_up_and_sign(keeping_up: Coroutine[Any, Any, None], signing: Coroutine[Any, Any, None]) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keeping_up)
         tasks.create_task(signing)

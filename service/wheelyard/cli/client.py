@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
+from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wheelyard import __version__
@@ -236,8 +237,9 @@ class WheelyardClient:
 
         The name is a plain one: it leads to no other folder.
         """
-        name = re.sub(r"[-_.]+", "-", project).lower()
-        page = self._bytes(f"/simple/{quote(name, safe='')}/", accept="application/vnd.pypi.simple.v1+json")
+        page = self._bytes(
+            f"/simple/{quote(canonicalize_name(project), safe='')}/", accept="application/vnd.pypi.simple.v1+json"
+        )
         if page is None:
             return None
         try:

@@ -12,7 +12,8 @@ from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.index_access import Links
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.requests import INPUT_ERRORS, parse_target, while_connected
-from wheelyard.api.schemas.campaigns import CampaignListView, CampaignQuery, CampaignView, NewCampaign, campaign_path
+from wheelyard.api.schemas.campaigns import CampaignListView, CampaignView, NewCampaign, campaign_path
+from wheelyard.api.schemas.requests import RequestQuery
 from wheelyard.api.services import Services
 from wheelyard.domain.prebuilds.prebuild import Prebuild
 from wheelyard.usecases.campaigns.campaigns import CampaignRequest
@@ -62,7 +63,7 @@ async def begin_campaign(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
 
 
 @router.get("", operation_id="list_campaigns", summary="List campaigns", responses=problems(INVALID_REQUEST))
-async def list_campaigns(wanted: Annotated[CampaignQuery, Query()], services: Services) -> CampaignListView:
+async def list_campaigns(wanted: Annotated[RequestQuery, Query()], services: Services) -> CampaignListView:
     """List campaigns, newest first, page by page, with how much of each is ready."""
     page = await services.campaigns.page(wanted.as_filter())
     next_path = page.next_before and f"/v1/campaigns?{wanted.query_before(page.next_before)}"

@@ -1,18 +1,15 @@
 """Models of campaigns."""
 
-import uuid
 from datetime import datetime
 from typing import Annotated, Self
-from urllib.parse import urlencode
 
 from pydantic import Field
 
-from wheelyard.api.schemas.base import ID_BEGINNING, Body, View
+from wheelyard.api.schemas.base import View
 from wheelyard.api.schemas.builds import log_path
 from wheelyard.api.schemas.requests import DependencyFiles, SkippedView
-from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.campaigns.campaign import Blocker, Overview, Row, State, overview_of
-from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
+from wheelyard.domain.prebuilds.lists import PrebuildPage, PrebuildSummary
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, Prefer
 
 
@@ -177,29 +174,6 @@ class CampaignView(CampaignSummaryView):
             rows=tuple(map(CampaignRowView.of, overview.rows)),
             skipped=tuple(map(SkippedView.of, campaign.skipped)),
         )
-
-
-class CampaignQuery(Body):
-    """Filters and page of a list of campaigns."""
-
-    state: PrebuildState | None = None
-    """`open` (not everything is ready), `done` or `cancelled` (stopped)."""
-    id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
-    """Only campaigns whose id begins with this."""
-    before: uuid.UUID | None = None
-    """Only campaigns begun before this one."""
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
-
-    def as_filter(self) -> PrebuildFilter:
-        """Return the domain's filter."""
-        before = None if self.before is None else str(self.before)
-        ids = None if self.id is None else IdRange.of(self.id)
-        return PrebuildFilter(state=self.state, ids=ids, before=before, limit=self.limit, campaigns=True)
-
-    def query_before(self, before: str) -> str:
-        """Return the query string of the next page."""
-        kept = {name: value for name, value in (("state", self.state), ("id", self.id)) if value}
-        return urlencode({**kept, "limit": self.limit, "before": before})
 
 
 class CampaignListView(View):

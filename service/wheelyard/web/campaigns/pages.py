@@ -45,7 +45,7 @@ async def _list_page(context: PageContext, *, refused: WheelyardError | None = N
     state, before = _state_of(context.request.query_params.get("state", "")), context.asked("before")
     if before and not is_id(before):
         raise InvalidRequestError(problems=["before: must be the id of a campaign"])
-    wanted = PrebuildFilter(state=state, before=before or None, limit=_PAGE_SIZE, campaigns=True)
+    wanted = PrebuildFilter(state=state, before=before or None, limit=_PAGE_SIZE)
     page = await context.services.campaigns.page(wanted)
     kept = {"state": state.value} if state else {}
     targets, defaults = context.services.request_build.targets(), context.services.defaults
