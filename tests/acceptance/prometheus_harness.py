@@ -77,10 +77,12 @@ def scraping(service: RunningService, folder: Path) -> Iterator[Prometheus]:
 
 
 def _has_scraped(prometheus: Prometheus) -> bool:
+    """Ask whether it is ready (it answers 503 while it reads its own data at the start) and has seen the service."""
     try:
-        return prometheus.numbers("up") == [1.0]
+        is_ready = httpx.get(f"{prometheus.url}/-/ready", timeout=30, trust_env=False).is_success
     except httpx.TransportError:
         return False
+    return is_ready and prometheus.numbers("up") == [1.0]
 
 
 def dashboard_queries() -> dict[str, list[str]]:

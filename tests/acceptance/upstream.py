@@ -4,6 +4,7 @@ Each has its build backend inside (PEP 517, ``backend-path``) and says by a few 
 """
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -122,7 +123,7 @@ def make_sdist(  # noqa: PLR0913  a test names only what it is about
     is_stated: bool = True,
     pythons: str = "",
 ) -> bytes:
-    """Pack a project whose name is one word; ``pythons`` is its Requires-Python."""
+    """Pack a project whose name is one word, each time to the same bytes; ``pythons`` is its Requires-Python."""
     root, metadata = f"{project}-{VERSION}", f"Metadata-Version: 2.2\nName: {project}\nVersion: {VERSION}\n"
     metadata += f"Requires-Python: {pythons}\n" if pythons else ""
     metadata += "".join(f"Requires-Dist: {one}\n" for one in needs if is_stated)
@@ -131,7 +132,10 @@ def make_sdist(  # noqa: PLR0913  a test names only what it is about
     pyproject = _PYPROJECT.format(requires=json.dumps(list(requires)))
     files = {"pyproject.toml": pyproject, "backend.py": backend, "PKG-INFO": metadata}
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    with (
+        gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as archive,
+    ):
         for name, text in files.items():
             member = tarfile.TarInfo(f"{root}/{name}")
             member.size, member.mtime = len(text.encode()), 1_700_000_000
