@@ -12,7 +12,8 @@ import os
 import runpy
 import sys
 
-# What only CPython itself is compiled with: sysconfig and every build backend leave it out (bpo-35257).
+# What only CPython itself is compiled with: sysconfig and every build backend leave it out (bpo-35257). The LIB*_CFLAGS
+# are those of the libraries in CPython's own source.
 OWN = frozenset(
     {
         "CONFIG_ARGS",
@@ -23,6 +24,9 @@ OWN = frozenset(
         "DEF_MAKE_ALL_RULE",
         "DEF_MAKE_RULE",
         "LDFLAGS_NODIST",
+        "LIBEXPAT_CFLAGS",
+        "LIBHACL_CFLAGS",
+        "LIBMPDEC_CFLAGS",
         "PY_BUILTIN_MODULE_CFLAGS",
         "PY_CFLAGS_NODIST",
         "PY_CORE_CFLAGS",

@@ -13,12 +13,18 @@ QUICK = {
     "LDSHARED": "gcc -shared",
     "CONFIG_ARGS": "'--prefix=/opt/python/3.13'",
     "PY_CFLAGS_NODIST": "-fvisibility=hidden",
+    "LIBEXPAT_CFLAGS": "-I./Modules/expat -O3 -fvisibility=hidden -fPIC",
+    "LIBHACL_CFLAGS": "-I./Modules/_hacl/include -O3 -fvisibility=hidden -fPIC",
+    "LIBMPDEC_CFLAGS": "-I./Modules/_decimal/libmpdec -O3 -fvisibility=hidden -fPIC",
     "abs_builddir": "/build/python/source",
     "BLDLIBRARY": "-L/build/python/source -lpython3.13",
 }
 OPTIMISED = QUICK | {
     "CONFIG_ARGS": "'--prefix=/opt/python/3.13' '--enable-optimizations' '--with-lto'",
     "PY_CFLAGS_NODIST": "-flto -fprofile-use -fvisibility=hidden",
+    "LIBEXPAT_CFLAGS": "-I./Modules/expat -O3 -flto -fprofile-use -fvisibility=hidden -fPIC",
+    "LIBHACL_CFLAGS": "-I./Modules/_hacl/include -O3 -flto -fprofile-use -fvisibility=hidden -fPIC",
+    "LIBMPDEC_CFLAGS": "-I./Modules/_decimal/libmpdec -O3 -flto -fprofile-use -fvisibility=hidden -fPIC",
     "abs_builddir": "/scratch/source",
     "BLDLIBRARY": "-L/scratch/source -lpython3.13",
 }
