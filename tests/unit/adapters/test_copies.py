@@ -16,7 +16,7 @@ from wheelyard.domain.index.index import HeldFile
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import HashMismatchError, IndexUnavailableError, NotFoundError
 
-LARGE = os.urandom(300_000)
+LARGE = b"!" + os.urandom(299_998) + b"!"
 
 
 class Storage:
