@@ -22,10 +22,12 @@ BENCHMARKS: Final = (
     "richards", "scimark", "telco", "unpack_sequence", "xml_etree",
 )  # fmt: skip
 """Interpreter, objects, calls, generators, text, pickles and numbers: what applications do without C of their own."""
+_PARTS: Final = {"pickle": "pickle"}
+"""What a program with several benchmarks is to run, if it must be told."""
 _RUN: Final = """
 cd /tmp
 export PYTHONPATH=/bench
-"$0" "/bench/pyperformance/data-files/benchmarks/bm_$1/run_benchmark.py" \
+"$0" "/bench/pyperformance/data-files/benchmarks/bm_$1/run_benchmark.py" $2 \
     --processes 1 --values 3 --warmups 1 --quiet --output out.json > log.txt 2>&1 || { cat log.txt >&2; exit 1; }
 cat out.json
 """
@@ -60,7 +62,7 @@ def _run(image: str, folder: Path, name: str) -> dict[str, float]:
     python = "/opt/venv/bin/python" if "wheelyard/" in image else "python3.13"
     isolation = ("--rm", "--network", "none", "--user", "0:0", "--ulimit", "nofile=16384")
     mounted = ("--volume", f"{folder.resolve()}:/bench:ro")
-    command = ["docker", "run", *isolation, *mounted, image, "sh", "-euc", _RUN, python, name]
+    command = ["docker", "run", *isolation, *mounted, image, "sh", "-euc", _RUN, python, name, _PARTS.get(name, "")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(f"{name} fails in {image}: {ended.stderr[-2000:]}")
