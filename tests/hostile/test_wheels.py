@@ -10,7 +10,10 @@ from tests.hostile.corpus import WHEELS, Attack
 from tests.hostile.wheel_parts import wheel_with, zipped
 from tests.unit.pipeline_harness import PURE, make_wheel, order_for
 
+from wheelyard.domain.comparison.wheels import compare_wheels
 from wheelyard.domain.healing.wheel_claims import REMEDIES
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.wheel_files.compared import explain_bytes, read_facts
 from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
 AT_READING = {name: attack for name, attack in WHEELS.items() if attack.refused and "STAGE" not in attack.facts}
@@ -100,3 +103,21 @@ def test_wheel_that_lists_its_folders_is_accepted(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("demo-1.0.data/scripts/")
     (tmp_path / PURE).write_bytes(zipped((zipfile.ZipInfo("demo-1.0.data/"), b""), (info, b"")))
     assert check_wheel(tmp_path / PURE, order_for()).requires_dist == ()
+
+
+@pytest.mark.parametrize("attack", WHEELS.values(), ids=WHEELS)
+def test_wheel_is_compared_or_refused_in_words(attack: Attack, tmp_path: Path) -> None:
+    path, sound = tmp_path / PURE, tmp_path / "sound" / PURE
+    sound.parent.mkdir()
+    sound.write_bytes(make_wheel())
+    path.write_bytes(attack.act("make")())
+    refusal, compared = "", None
+    try:
+        compared = compare_wheels(read_facts(path), read_facts(sound), None)
+        explain_bytes(path, sound)
+    except RefusedTextError as error:
+        refusal = str(error)
+    assert len(refusal) < 1000
+    assert refusal.isprintable()
+    assert refusal or (compared is not None and compared.differences)
+    assert sorted(tmp_path.iterdir()) == [path, sound.parent]

@@ -34,6 +34,20 @@ class NotVerifiableError(CallerError):
         )
 
 
+class NotComparableError(CallerError):
+    """A wheel has nothing that it could be compared with, or is not there."""
+
+    code = "not-comparable"
+
+    def __init__(self, *, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"{file} cannot be compared: {reason.rstrip('.')}.",
+            "Name a wheel by its path, or by its file name on the service's index. With --with and --sdist it is "
+            "compared with other files than those of the upstream index.",
+        )
+
+
 class DependencyFileInvalidError(CallerError):
     """A requirements or lock file cannot be parsed."""
 

@@ -6,6 +6,7 @@ their headers are limited. Members come in order, and links are never followed.
 
 import contextlib
 import gzip
+import hashlib
 import io
 import lzma
 import re
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from wheelyard.domain.comparison.wheels import SdistFacts
 from wheelyard.domain.healing.prediction import predict_needs
 from wheelyard.domain.sdist.contents import SdistContents, is_built, is_code, is_telling
 from wheelyard.domain.sdist.need import Need
@@ -255,6 +257,26 @@ def read_sdist(archive: Path, *, filename: str) -> SdistContents:
     except UNREADABLE as error:
         raise InvalidSdistError(file=filename, reason=f"it cannot be read ({error})") from error
     return SdistContents(names=tuple(names), texts=kept.texts)
+
+
+def read_sdist_facts(archive: Path, filename: str) -> SdistFacts:
+    """Return the digests of an sdist's files, as far as members are read; raise RefusedTextError."""
+    files: dict[str, str] = {}
+    programs: set[str] = set()
+    try:
+        with open_members(archive, filename=filename) as members:
+            for name, read in members:
+                if read is not None:
+                    content = read()
+                    # A member that is as long as what is read of one may be longer.
+                    is_whole = len(content) < _MAX_CONTENT
+                    files[_below_top(name)] = hashlib.sha256(content).hexdigest() if is_whole else ""
+                    first, _, rest = content.partition(b"\n")
+                    if is_whole and first.startswith(b"#!") and b"python" in first:
+                        programs.add(hashlib.sha256(rest).hexdigest())
+    except UNREADABLE as error:
+        raise RefusedTextError(f"{filename} cannot be read ({error})") from error
+    return SdistFacts(filename=filename, files=files, programs=frozenset(programs))
 
 
 def read_needs(path: Path) -> tuple[Need, ...]:

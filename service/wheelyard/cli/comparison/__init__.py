@@ -1,0 +1,1 @@
+"""Compare wheels, on this host."""

@@ -1,0 +1,1 @@
+"""What two wheels of one release have in common, and what not."""

@@ -1,0 +1,1 @@
+"""Compare wheels with what upstream publishes."""
