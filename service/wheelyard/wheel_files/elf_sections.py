@@ -15,7 +15,7 @@ _LONGEST_NAME: Final = 100
 def read_sections(content: bytes) -> dict[str, str]:
     """Return the sha256 of each section by its name; empty for anything that is no little-endian ELF file of 64 bits.
 
-    Sections that reach beyond the file are left out.
+    Sections that reach beyond the file are left out, and so is what makes more of them than the file has bytes.
     """
     if not content.startswith(_MAGIC) or len(content) < _HEADER.size:
         return {}
@@ -27,8 +27,10 @@ def read_sections(content: bytes) -> dict[str, str]:
         return {}
     names = content[rows[names_at][4] : rows[names_at][4] + rows[names_at][5]]
     found: dict[str, str] = {}
+    bytes_left = len(content)
     for name_at, kind, _, _, offset, length, *_ in rows:
         name = names[name_at : name_at + _LONGEST_NAME].partition(b"\0")[0].decode(errors="replace")
-        if name and kind != _NO_BITS and offset + length <= len(content):
+        if name and kind != _NO_BITS and offset + length <= len(content) and length <= bytes_left:
+            bytes_left -= length
             found[name] = hashlib.sha256(content[offset : offset + length]).hexdigest()
     return found
