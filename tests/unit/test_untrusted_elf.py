@@ -1,4 +1,4 @@
-"""ELF files are a stranger's: only the agent, in a container, may parse them; a table of sections is all others read."""
+"""ELF files are a stranger's: only the agent, in a container, may parse them; others read a table of sections."""
 
 import ast
 from pathlib import Path
