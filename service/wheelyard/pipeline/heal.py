@@ -47,6 +47,8 @@ _ADDRESS: Final = re.compile(r"https?://[^\s'\"<>]{1,200}")
 _MOST_ADDRESSES: Final = 200
 _SHORTEST_STEM: Final = 3
 _MOST_OPTIONAL: Final = 12
+_MOST_IN_PLACE_OF_DOWNLOADS: Final = 6
+"""How many libraries an sdist may leave out, for a build that downloads to be given all of them."""
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
 
 
@@ -159,7 +161,10 @@ async def heal(  # noqa: PLR0913, PLR0917  (what failed, and all that it said)
     if not basket.added and isinstance(error, ExtensionMissingError):
         await _add_optional(basket, await _read_needs(job, tools))
     elif not basket.added and isinstance(error, BuildFailedError) and findings:
-        await _add_optional(basket, _named_in(findings, log, await _read_needs(job, tools)))
+        needs = await _read_needs(job, tools)
+        await _add_optional(basket, _named_in(findings, log, needs))
+        if not basket.added and any(one.kind is FindingKind.NETWORK for one in findings):
+            await _add_optional(basket, _few_optional(needs))
         if not basket.added and findings[0].kind in _PROSE and tools.heal.mode is HealMode.ON:
             await add_mend(basket, Mend(finding=findings[0], older=""), error.requirements)
     for refused in basket.refused:
@@ -223,6 +228,15 @@ def _named_in(findings: Sequence[Finding], log: str, needs: Iterable[Need]) -> I
         stem = _STEM.sub("", PurePosixPath(need.name.lower()).name.removeprefix("lib"))
         if len(stem) >= _SHORTEST_STEM and re.search(rf"(?<![a-z0-9])(?:lib)?{re.escape(stem)}", said):
             yield need
+
+
+def _few_optional(needs: Iterable[Need]) -> Sequence[Need]:
+    """Return the libraries that an sdist can do without if they are few: one is likely what a build downloads instead.
+
+    Addresses do not always say so: an archive may be named after a tag or a hash.
+    """
+    optional = [need for need in needs if not need.is_required and need.wanted]
+    return optional if len(optional) <= _MOST_IN_PLACE_OF_DOWNLOADS else ()
 
 
 async def _add_host_library(basket: Basket, finding: Finding) -> bool:

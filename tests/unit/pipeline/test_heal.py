@@ -252,6 +252,21 @@ async def test_library_that_a_build_wanted_to_download_is_taken_from_the_suite(
     assert found[0].claim.order.recipe.apt == ("libzmq3-dev",)
 
 
+@pytest.mark.parametrize(("others", "added"), [(0, ("libfftw3-dev",)), (6, None)], ids=["few", "many"])
+async def test_download_under_another_name_gives_what_the_sdist_can_do_without_if_it_is_little(
+    pipeline: PipelineHarness, tools: Tools, others: int, added: tuple[str, ...] | None
+) -> None:
+    needs = [_need("fftw3.h", required=False), *(_need(f"other{n}.h", required=False) for n in range(others))]
+    network = Finding(kind=FindingKind.NETWORK, name="files.example")
+    log = "fetching https://files.example/archive/0123abcd.tar.gz\nCould not resolve host: files.example\n"
+
+    found = await heal(
+        pipeline.prepared, replace(tools, read_needs=_needs(*needs)), _failed(), Stage.BUILD, [network], log
+    )
+
+    assert (found and found[0].claim.order.recipe.apt) == added
+
+
 async def test_what_the_sdist_requires_is_there_before_the_first_try(pipeline: PipelineHarness, tools: Tools) -> None:
     needs = _needs(_need("fftw3.h", required=True), _need("png.h", required=False))
     pipeline.archives.packages[FileKind.HEADER, "png.h"] = ("libpng-dev",)
