@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 from tests.acceptance.processes import free_port
+from tests.image_locks import ENGINE_DIR
 
 from wheelyard.assembly.images import image_builder
 from wheelyard.assembly.parts import Parts
@@ -112,7 +113,7 @@ def stack_up(folder: Path, upstream_url: str) -> Iterator[Stack]:
 
 def _make_images(folder: Path, tag: str) -> dict[str, str]:
     """Make the images from a copy of the sources with this host's certificates; return their names by variable."""
-    settings = Settings(state_dir=folder / "state")
+    settings = Settings(state_dir=folder / "state", engine_dir=ENGINE_DIR)
     base = asyncio.run(image_builder(Parts(settings)).ensure_base(_SUITE))
     context = folder / "context"
     context.mkdir()

@@ -10,6 +10,9 @@ import pytest
 from tests.acceptance.requested import RequestedWheel, request_wheels
 from tests.acceptance.running_service import Launch, RunningService, running
 from tests.acceptance.upstream import Upstream, open_upstream
+from tests.image_locks import IMAGE_LOCKS
+
+from wheelyard.adapters.host.state_dir import StateDir
 
 StartService = Callable[..., AbstractContextManager[RunningService]]
 """Starts a service for a block, with settings by name."""
@@ -18,11 +21,13 @@ StartService = Callable[..., AbstractContextManager[RunningService]]
 @pytest.fixture(scope="session")
 def make_state_dir() -> Iterator[Callable[[], Path]]:
     """Make directories that every user may enter: as root, PostgreSQL runs as a user of its own."""
+    IMAGE_LOCKS.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
 
     def make() -> Path:
         path = Path(tempfile.mkdtemp(prefix="wheelyard-acceptance-", dir="/tmp"))
         path.chmod(0o711)
+        StateDir(path).image_locks.symlink_to(IMAGE_LOCKS)
         made.append(path)
         return path
 

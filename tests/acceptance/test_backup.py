@@ -108,4 +108,4 @@ def _expect(launch: Launch, *arguments: str) -> None:
 
 def _lose_everything(state_dir: Path) -> None:
     for path in state_dir.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.image_locks import IMAGE_LOCKS
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.engine.command import EngineCommand
@@ -41,7 +42,7 @@ def make_images(engine: EngineCommand, folder: Path, *, builders_dir: Path = BUI
         catalogue=CATALOGUE,
         builders_dir=builders_dir,
         cache_dir=folder / "cache",
-        options=ImageOptions(lock_dir=folder / "locks"),
+        options=ImageOptions(lock_dir=IMAGE_LOCKS),
     ).reporting_to(print)
 
 

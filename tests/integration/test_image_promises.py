@@ -17,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.image_locks import IMAGE_LOCKS
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base, read_apt_mirror
@@ -48,8 +49,8 @@ def engine() -> EngineCommand:
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> ImageOptions:
-    return ImageOptions(lock_dir=tmp_path_factory.mktemp("locks"))
+def options() -> ImageOptions:
+    return ImageOptions(lock_dir=IMAGE_LOCKS)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.image_locks import IMAGE_LOCKS
 from tests.integration.image_harness import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
 from tests.integration.test_toolchain_builds import engine_command
 
@@ -59,7 +60,7 @@ class Harness:
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
-    engine, options = engine_command(), ImageOptions(lock_dir=tmp_path / "locks")
+    engine, options = engine_command(), ImageOptions(lock_dir=IMAGE_LOCKS)
     images = ImageBuilder(
         engine=engine, catalogue=OWN, builders_dir=BUILDERS, cache_dir=tmp_path / "cache", options=options
     ).reporting_to(print)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.image_locks import IMAGE_LOCKS
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.images.build import ImageOptions
@@ -82,8 +83,8 @@ def engine() -> EngineCommand:
 
 
 @pytest.fixture(scope="session")
-def options(tmp_path_factory: pytest.TempPathFactory) -> ImageOptions:
-    return ImageOptions(lock_dir=tmp_path_factory.mktemp("locks"))
+def options() -> ImageOptions:
+    return ImageOptions(lock_dir=IMAGE_LOCKS)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.image_locks import IMAGE_LOCKS
 
 from wheelyard.adapters.archives.local import LocalArchives
 from wheelyard.adapters.archives.reader import read_archive
@@ -31,7 +32,7 @@ def archives(tmp_path: Path) -> StoredArchives:
         catalogue=CATALOGUE,
         builders_dir=BUILDERS,
         cache_dir=tmp_path / "images",
-        options=ImageOptions(lock_dir=tmp_path / "locks"),
+        options=ImageOptions(lock_dir=IMAGE_LOCKS),
     )
     return StoredArchives(
         LocalArchives(tmp_path / "archives"),

@@ -20,6 +20,7 @@ from tests.fakes.archives import FakeArchives
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
+from tests.image_locks import IMAGE_LOCKS
 from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
 from tests.unit.pipeline_harness import OpenUploads
 from uv import find_uv_bin
@@ -142,7 +143,7 @@ def workshop(tmp_path: Path) -> Workshop:
         catalogue=CATALOGUE,
         builders_dir=BUILDERS,
         cache_dir=tmp_path / "images",
-        options=ImageOptions(lock_dir=tmp_path / "locks"),
+        options=ImageOptions(lock_dir=IMAGE_LOCKS),
     )
     source = MemorySourceIndex(tmp_path / "files")
     certificates = ssl.get_default_verify_paths().cafile
