@@ -43,11 +43,12 @@ def test_setting_that_cannot_be_used_is_named_with_what_is_wrong(
     make_state_dir: Callable[[], Path], name: str, value: str, words: str
 ) -> None:
     state_dir = make_state_dir()
+    before = list(state_dir.iterdir())
 
     completed = Launch(state_dir=state_dir, settings={name: value}).cli("up")
 
     _assert_one_message(completed, code="settings-invalid", words=words)
-    assert list(state_dir.iterdir()) == []
+    assert list(state_dir.iterdir()) == before
 
 
 def test_ctrl_c_during_the_first_start_breaks_it_off(make_state_dir: Callable[[], Path]) -> None:
