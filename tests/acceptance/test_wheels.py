@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import subprocess
 import sys
 import zipfile
@@ -102,6 +103,17 @@ def test_demo_installs_and_imports_the_wheels_in_the_bare_runtime(service: Runni
     assert "imported markupsafe._speedups" in completed.stdout
     assert "with libyaml 0.2" in completed.stdout
     assert requested["pyyaml"].build["wheel"]["filename"] in completed.stdout
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_wheel_comes_out_the_same_in_other_surroundings(
+    service: RunningService, requested: Wheels, project: str
+) -> None:
+    completed = service.cli("rebuild", requested[project].build["wheel"]["filename"], "--json")
+
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    told = json.loads(completed.stdout)
+    assert (told["identical"], told["changes"], told["comparison"]["differences"]) == (True, [], [])
 
 
 def _open(wheel: RequestedWheel) -> zipfile.ZipFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ def main(source: BinaryIO) -> int:
     """Run the job that the worker sends, and return the exit code."""
     # Project code runs as the same user, and could otherwise open our descriptors through /proc (prctl(2)).
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    os.umask(0o022)  # else the modes of a wheel's files would depend on the container's
     channel = open_channel(source)
     inbox = SCRATCH / "in"
     inbox.mkdir(exist_ok=True)

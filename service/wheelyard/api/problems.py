@@ -55,6 +55,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.UnauthenticatedError: 401,
     errors.FileExistsAlreadyError: 409,
     errors.NotComparableError: 400,
+    errors.NotRebuildableError: 400,
     errors.NotVerifiableError: 400,
     errors.ForbiddenError: 403,
     errors.NotYoursError: 403,

@@ -61,6 +61,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         wheels.push,
         signing.verify,
         comparison.compare,
+        comparison.rebuild,
         wheels.wheels,
         wheels.sources,
         wheels.yank,

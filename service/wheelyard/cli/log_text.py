@@ -4,7 +4,9 @@ Every row begins with a gutter that tells the lines of the service and of a cont
 and not by the terminal, so that text of a container never starts in the first column, where our own lines start.
 """
 
+import codecs
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from rich.console import Console
@@ -14,12 +16,36 @@ from rich.text import Span, Text
 from wheelyard.domain.builds.log_text import (
     CONTAINER_GUTTER,
     NOTE_GUTTER,
+    LineSplitter,
     clean_line,
     plain_line,
+    read_note,
 )
 
 _WIDEST: Final = 2
 _CI_COMMAND: Final = re.compile(r"##(?=\[|[a-z]+\[)", re.IGNORECASE)
+
+
+class LogScreen:
+    """Prints the whole lines of a log that comes in pieces."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._splitter = LineSplitter()
+
+    def show(self, data: bytes) -> None:
+        """Print the lines that are complete."""
+        self._print(self._splitter.feed(self._decoder.decode(data)))
+
+    def end(self) -> None:
+        """Print a last line without a line end."""
+        self._print([*self._splitter.feed(self._decoder.decode(b"", final=True)), *self._splitter.end()])
+
+    def _print(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            note = read_note(line)
+            print_log_line(self._console, note.text if note else line, is_note=note is not None)
 
 
 def print_log_line(console: Console, line: str, *, is_note: bool) -> None:

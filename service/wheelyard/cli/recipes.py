@@ -1,8 +1,7 @@
 """Check, explain, draft and try recipes, and repair wheels, on this host."""
 
 import asyncio
-import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -19,11 +18,10 @@ from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.assembly.parts import Parts, known_suites, make_parts, recipe_registry, source_index
 from wheelyard.assembly.trial import open_repair, open_trial
 from wheelyard.cli.console import messages, note, output, print_json
-from wheelyard.cli.log_text import print_log_line
+from wheelyard.cli.log_text import LogScreen
 from wheelyard.cli.problem import ExitCode
 from wheelyard.cli.report import exit_code_of_build, report_build, report_repaired
 from wheelyard.domain.builds.build import Build, Failure, Wheel
-from wheelyard.domain.builds.log_text import LineSplitter, read_note
 from wheelyard.domain.packaging.release import (
     ProjectRequirement,
     Release,
@@ -247,7 +245,7 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
     recipes = recipe_registry(parts, *([options.folder] if options.folder else []))
     await recipes.update()
     async with open_trial(parts, recipes=recipes, keep=options.keep) as trial:
-        screen = _Screen()
+        screen = LogScreen(messages())
         try:
             return await trial(request, show=screen.show)
         finally:
@@ -302,7 +300,7 @@ async def _repair_all(files: Sequence[Path], options: RepairOptions, settings: S
 async def _repair_one(file: Path, repair: RepairWheel, suite: str | None) -> _Repaired:
     """Repair a wheel; what is wrong with this one file does not stop the others."""
     messages().print(Text(f"{file.name}", style="bold"), soft_wrap=True)
-    screen = _Screen()
+    screen = LogScreen(messages())
     try:
         build = await repair(file, suite=suite, show=screen.show)
     except OperatorError:
@@ -337,25 +335,3 @@ def _repaired_document(one: _Repaired) -> dict[str, object]:
             "hint": failure.hint,
         },
     }
-
-
-class _Screen:
-    """Prints the whole lines of a log that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._splitter = LineSplitter()
-
-    def show(self, data: bytes) -> None:
-        """Print the lines that are complete."""
-        self._print(self._splitter.feed(self._decoder.decode(data)))
-
-    def end(self) -> None:
-        """Print a last line without a line end."""
-        self._print([*self._splitter.feed(self._decoder.decode(b"", final=True)), *self._splitter.end()])
-
-    @staticmethod
-    def _print(lines: Iterable[str]) -> None:
-        for line in lines:
-            note = read_note(line)
-            print_log_line(messages(), note.text if note else line, is_note=note is not None)

@@ -48,6 +48,20 @@ class NotComparableError(CallerError):
         )
 
 
+class NotRebuildableError(CallerError):
+    """A wheel cannot be built again from what its provenance records."""
+
+    code = "not-rebuildable"
+
+    def __init__(self, *, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"{file} cannot be built again: {reason.rstrip('.')}.",
+            "Name a wheel that a Wheelyard built from a release's sdist, by its path with FILE.provenance.json beside "
+            "it, or by its file name on the service's index.",
+        )
+
+
 class DependencyFileInvalidError(CallerError):
     """A requirements or lock file cannot be parsed."""
 

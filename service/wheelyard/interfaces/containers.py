@@ -44,6 +44,9 @@ class ContainerSpec:
     labels: Mapping[str, str]
     env: Mapping[str, str]
     network: Network = Network.NONE
+    hostname: str = "wheelyard"
+    processors: str | None = None
+    """The processors that it may use, such as ``0`` or ``0-3``; None is all."""
 
 
 class Container(Protocol):

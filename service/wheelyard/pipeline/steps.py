@@ -54,6 +54,10 @@ _STEPS: Final[tuple[Step, ...]] = (
 )
 
 
-def steps_to(last: StageFunction | None) -> tuple[Step, ...]:
-    """Return the stages; the last one, if there is one, delivers the verified wheel."""
-    return _STEPS if last is None else (*_STEPS, Step(stage=Stage.PUBLISH, act=last))
+def steps_to(last: StageFunction | None, *, proven: bool = True) -> tuple[Step, ...]:
+    """Return the stages; the last one, if there is one, delivers the verified wheel.
+
+    Without a proof, the wheel may only be compared.
+    """
+    steps = tuple(step for step in _STEPS if proven or step.stage is not Stage.VERIFY)
+    return steps if last is None else (*steps, Step(stage=Stage.PUBLISH, act=last))

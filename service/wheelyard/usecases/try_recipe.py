@@ -22,23 +22,24 @@ from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 from wheelyard.wheel_files.reader import RefusedWheelError, check_wheel
 
 
-class _LocalBuilds:
+class LocalBuilds:
     """Runs orders to the end on this host, without storing them; a failure is a result, not an error."""
 
     def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
         """Keep what attempts need; a missing dependency is not built."""
-        self._plan = plan
+        self.plan = plan
         self._steps = steps
         self._tools = tools
         self._options = replace(options, may_wait=False)
 
-    async def _run(self, order: BuildOrder, show: Callable[[bytes], None]) -> Build:
+    async def run(self, order: BuildOrder, show: Callable[[bytes], None]) -> Build:
+        """Run an order to its end, and show the log as it comes."""
         trial = _Trial(order, show=show, now=self._options.now)
         await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
         return trial.build
 
 
-class TryRecipe(_LocalBuilds):
+class TryRecipe(LocalBuilds):
     """The use case behind ``wheelyard recipe test``."""
 
     async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
@@ -46,10 +47,10 @@ class TryRecipe(_LocalBuilds):
 
         ``show`` gets the log as stores keep it (``wheelyard.domain.builds.log_text``). Raises what PlanBuild raises.
         """
-        return await self._run(await self._plan.decide(request), show)
+        return await self.run(await self.plan.decide(request), show)
 
 
-class RepairWheel(_LocalBuilds):
+class RepairWheel(LocalBuilds):
     """The use case behind ``wheelyard repair``. The tools' source must find files by ``file:`` URLs."""
 
     async def __call__(self, path: Path, *, suite: str | None = None, show: Callable[[bytes], None]) -> Build:
@@ -57,7 +58,7 @@ class RepairWheel(_LocalBuilds):
 
         Raises NotFoundError, InvalidWheelError, and what ``PlanBuild.bring`` raises.
         """
-        return await self._run(self._plan.bring(await asyncio.to_thread(_read_brought, path, suite)), show)
+        return await self.run(self.plan.bring(await asyncio.to_thread(_read_brought, path, suite)), show)
 
 
 def _read_brought(path: Path, suite: str | None) -> BroughtWheel:

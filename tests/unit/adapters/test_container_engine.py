@@ -87,6 +87,8 @@ def values_of(arguments: list[str], option: str) -> list[str]:
         ("--memory", [str(256 << 20)]),
         ("--memory-swap", [str(256 << 20)]),
         ("--cpus", ["1.5"]),
+        ("--cpuset-cpus", []),
+        ("--hostname", ["wheelyard"]),
         ("--pids-limit", ["64"]),
         ("--ulimit", ["core=0:0", "nofile=16384:16384"]),
         ("--log-driver", ["none"]),
@@ -97,6 +99,12 @@ def values_of(arguments: list[str], option: str) -> list[str]:
 )
 async def test_every_container_is_confined(fake: FakeEngine, option: str, values: list[str]) -> None:
     assert values_of(await arguments_of(fake), option) == values
+
+
+async def test_container_may_have_another_host_name_and_fewer_processors(fake: FakeEngine) -> None:
+    arguments = await arguments_of(fake, replace(SPEC, hostname="elsewhere", processors="0"))
+    assert values_of(arguments, "--hostname") == ["elsewhere"]
+    assert values_of(arguments, "--cpuset-cpus") == ["0"]
 
 
 async def test_root_is_read_only_and_scratch_is_bounded_memory_that_programs_run_from(fake: FakeEngine) -> None:

@@ -102,7 +102,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, content: bytes, digest: str) -> None:
         is_file = request.url.path.startswith("/files/")
         return httpx.Response(200, stream=httpx.ByteStream(content)) if is_file else httpx.Response(200, json=view)
 
-    monkeypatch.setattr("wheelyard.cli.comparison.compare.open_client", lambda _: client_of(act))
+    monkeypatch.setattr("wheelyard.cli.comparison.files.open_client", lambda _: client_of(act))
 
 
 def test_wheel_of_the_index_is_fetched_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

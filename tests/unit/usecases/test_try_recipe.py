@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.contract.samples import sample_wheel
+from tests.contract.samples import sample_order, sample_wheel
 from tests.fakes.images import MemoryRecipes
 from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
 from tests.unit.recipe_texts import HEAD, parse_recipe
+from tests.unit.recorded_samples import predicate_of, provenance_of, read
 from tests.unit.run_build_harness import Endless
 
 from wheelyard.adapters.host.disk import disk_full_error
@@ -25,6 +26,7 @@ from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Proof, SdistSource, SourceKind, Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     BuildFailedError,
     EngineUnavailableError,
@@ -40,6 +42,7 @@ from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
+from wheelyard.usecases.comparison.rebuild import RebuildWheel
 from wheelyard.usecases.request_build import BroughtWheel, BuilderFacts, BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions
 from wheelyard.usecases.try_recipe import RepairWheel, TryRecipe, _read_brought
@@ -245,6 +248,30 @@ async def test_wheel_that_cannot_be_saved_whole_leaves_nothing(tmp_path: Path, m
     with pytest.raises(OSError, match="full"):
         await save_in(tmp_path / "dist")(harness.repaired(), harness.tools)
     assert list((tmp_path / "dist").iterdir()) == []
+
+
+async def test_recorded_build_is_run_with_its_own_recipe_and_without_a_proof(tmp_path: Path) -> None:
+    plan, tools, options = parts_of(tmp_path)
+    today, recipe, shown = await plan.decide(REQUEST), EffectiveRecipe(env=(("A", "2"),)), Shown()
+    recorded = replace(
+        read(provenance_of(predicate_of(sample_order()))),
+        project=today.project,
+        version=today.version,
+        suite=today.builder,
+        sdist_sha256=today.sdist.sha256,
+        recipe={"env": recipe.env},
+        recipe_digest=recipe.digest,
+    )
+
+    async def deliver(job: Job, _: Tools) -> Job:
+        await job.note(f"flags {dict(job.claim.order.recipe.env)}")
+        return job
+
+    rebuild = RebuildWheel(plan=plan, steps=[Step(stage=Stage.PUBLISH, act=deliver)], tools=tools, options=options)
+    build = await rebuild(recorded, show=shown)
+    assert (build.status, build.wheel, build.order.recipe) == (Status.SUCCEEDED, None, recipe)
+    assert "==> flags {'A': '2'}" in shown.text
+    assert [step.stage for step in steps_to(deliver, proven=False)][-2:] == [Stage.REPAIR, Stage.PUBLISH]
 
 
 def test_last_stage_alone_may_be_another_or_none() -> None:

@@ -237,7 +237,7 @@ class ContainerEngine:
                 "--name",
                 name,
                 "--hostname",
-                "wheelyard",
+                spec.hostname,
                 "--log-driver",
                 "none",
             ),
@@ -247,6 +247,7 @@ class ContainerEngine:
             *("--read-only", "--tmpfs", f"/tmp:{scratch}", "--tmpfs", f"/scratch:{scratch}"),  # noqa: S108
             *("--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)),
             *("--cpus", f"{limits.cpus:g}", "--pids-limit", str(self._processes(spec)), "--ulimit", "core=0:0"),
+            *(("--cpuset-cpus", spec.processors) if spec.processors else ()),
             *(part for ulimit in self._ulimits(limits) for part in ("--ulimit", ulimit)),
             *(part for label in labels for part in ("--label", label)),
             *(part for key, value in spec.env.items() for part in ("--env", f"{key}={value}")),

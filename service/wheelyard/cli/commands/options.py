@@ -2,10 +2,15 @@
 # ruff: noqa: PLC0415  what only a completion needs is not imported for every command
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--recipes", metavar="FOLDER", help="Folder of recipes that take precedence, such as your checkout."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 
 

@@ -7,12 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
+from wheelyard.cli.commands.options import FolderOption, JsonOption, UrlOption, complete_platform, complete_python
 
-FolderOption = Annotated[
-    Path | None,
-    typer.Option("--recipes", metavar="FOLDER", help="Folder of recipes that take precedence, such as your checkout."),
-]
 PythonOption = Annotated[
     str | None,
     typer.Option(

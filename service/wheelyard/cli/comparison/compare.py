@@ -1,9 +1,7 @@
 """Compare a wheel with upstream's wheel and sdist, and print what differs."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,12 +10,12 @@ from typing import Final
 from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.adapters.resolver.sdists import read_sdist_facts
 from wheelyard.assembly.parts import source_index
-from wheelyard.cli.client import open_client
+from wheelyard.cli.comparison.files import local_wheel
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.comparison.wheels import Comparison, Difference
-from wheelyard.errors import HashMismatchError, NotComparableError
+from wheelyard.errors import NotComparableError
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.comparison.compare import CompareWheel, Readers
 from wheelyard.wheel_files.compared import explain_bytes, read_facts
@@ -46,8 +44,8 @@ def compare_file(wheel: str, options: CompareOptions, *, as_json: bool) -> ExitC
     for given in (options.other, options.sdist):
         if given is not None and not given.is_file():
             raise NotComparableError(file=wheel, reason=f"there is no file {given}")
-    with _local(wheel, settings, options.url) as path:
-        comparison = asyncio.run(_compare(path, options, settings))
+    with local_wheel(wheel, settings, options.url, refused=NotComparableError) as path:
+        comparison = asyncio.run(compare_wheels(path, options, settings))
     if as_json:
         print_json(asdict(comparison))
     else:
@@ -57,27 +55,8 @@ def compare_file(wheel: str, options: CompareOptions, *, as_json: bool) -> ExitC
     return ExitCode.BUILD_FAILED if comparison.unexplained else ExitCode.OK
 
 
-@contextmanager
-def _local(wheel: str, settings: Settings, url: str | None) -> Iterator[Path]:
-    """Yield a wheel's path: its own, or that of a copy of the file of this name on the service's index."""
-    path = Path(wheel)
-    if path.is_file() or "/" in wheel or not wheel.endswith(".whl"):
-        if not path.is_file():
-            raise NotComparableError(file=wheel, reason="there is no such file")
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder, open_client(url) as client:
-        listed = client.wheel(wheel)
-        copy = Path(folder) / listed.filename
-        with copy.open("wb") as target:
-            address = f"{client.url.rstrip('/')}{listed.file_url}"
-            found = client.download(address, target, limit_bytes=settings.limit_wheel_bytes)
-        if found != listed.sha256:
-            raise HashMismatchError(what=listed.filename, expected=listed.sha256, found=found)
-        yield copy
-
-
-async def _compare(path: Path, options: CompareOptions, settings: Settings) -> Comparison:
+async def compare_wheels(path: Path, options: CompareOptions, settings: Settings) -> Comparison:
+    """Return how a wheel differs from what the options name."""
     async with ParserProcesses(limits=_LIMITS) as parsers, source_index(settings, parsers=parsers) as source:
         compare = CompareWheel(
             source=source, parsers=parsers, readers=Readers(wheel=read_facts, sdist=read_sdist_facts, why=explain_bytes)
@@ -93,12 +72,12 @@ def describe(comparison: Comparison) -> Iterator[str]:
     if comparison.is_identical:
         yield "  the two wheels are the same file, byte for byte"
     elif comparison.other is not None:
-        yield f"  same     {_count(comparison.identical_files, 'file')}"
+        yield f"  same     {count_of(comparison.identical_files, 'file')}"
     for is_explained, title in ((False, "look at"), (True, "explained")):
         chosen = [one for one in comparison.differences if one.is_explained is is_explained]
         if chosen:
             yield ""
-            yield f"  {title}: {_count(len(chosen), 'difference')}"
+            yield f"  {title}: {count_of(len(chosen), 'difference')}"
             yield from _listed(chosen)
 
 
@@ -116,9 +95,10 @@ def _listed(differences: Sequence[Difference]) -> Iterator[str]:
 def _sentence(comparison: Comparison) -> str:
     if not comparison.unexplained:
         return "nothing differs but what differs between honest builds of one source"
-    found = _count(len(comparison.unexplained), "difference")
+    found = count_of(len(comparison.unexplained), "difference")
     return f"{found} that nothing explains; a person should look at them"
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

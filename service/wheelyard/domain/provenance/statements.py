@@ -32,7 +32,7 @@ BUILD_TYPE: Final = "urn:wheelyard:build:v1"
 UPLOADED: Final = "Upload"
 """``kind`` of the publisher of attestations that came with an upload: nothing here has verified them."""
 _KINDS: Final = {SourceKind.WHEEL: "brought"}
-_FILES: Final = ("patches", "before_build", "after_build", "test_files")
+FILES: Final = ("patches", "before_build", "after_build", "test_files")
 """The files of a recipe, of which a statement has the digests."""
 _NO_RECIPE: Final = EffectiveRecipe()
 
@@ -176,7 +176,7 @@ def _recipe(order: BuildOrder) -> dict[str, Any]:
     recipe = order.recipe
     asked = {one.name: getattr(recipe, one.name) for one in fields(recipe)}
     said = {name: value for name, value in asked.items() if value != getattr(_NO_RECIPE, name)}
-    keys = {name: _file_digests(value) if name in _FILES else _plain(value) for name, value in said.items()}
+    keys = {name: _file_digests(value) if name in FILES else _plain(value) for name, value in said.items()}
     return {"digest": {"sha256": recipe.digest}, "requestedDigest": {"sha256": order.recipe_digest}, "keys": keys}
 
 
